@@ -1,0 +1,151 @@
+package asl
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const definition = "../../infra/load.asl.yaml"
+
+// loadDefinition loads the project's state machine; ApplyFunction becomes "apply" and WorkBucket "work".
+func loadDefinition(t testing.TB) *Machine {
+	t.Helper()
+	data, err := os.ReadFile(definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{}
+	for _, found := range regexp.MustCompile(`\$\{(\w+)\}`).FindAllStringSubmatch(string(data), -1) {
+		short := strings.TrimSuffix(strings.TrimSuffix(found[1], "Function"), "Bucket")
+		names[found[1]] = strings.ToLower(short)
+	}
+	m, err := Load(data, definition, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+const (
+	delivered = `{"v":1,"run":"run1","destination":"loyalty-members","audience":"business","arrived":"2026-03-01T02:00:05.000Z"}`
+	proven    = `{"state":"proven","mode":"upsert","folder":"runs/loyalty-members/run1/","phases":{"load":{"key":"runs/loyalty-members/run1/load.json","chunks":2}},"parallel":1}`
+)
+
+// TestStories runs the project's state machine through what can become of a
+// delivery. testdata holds what every function was called with and the history;
+// after a change of the definition: go test ./internal/asl -run Stories -update.
+func TestStories(t *testing.T) {
+	chunks := map[string]string{"work/runs/loyalty-members/run1/load.json": `[{"n":0,"key":"chunks/load-00000"},{"n":1,"key":"chunks/load-00001"}]`}
+	for _, story := range []struct {
+		name    string
+		answers map[string][]string
+		objects map[string]string
+	}{
+		{"refused", map[string][]string{
+			"prepare": {`{"state":"refused","reason":{"code":"too_many_rejects"}}`},
+			"finish":  {`{"state":"refused","read":10}`},
+		}, nil},
+		{"loaded", map[string][]string{ // waits its turn; the first chunk needs two calls, the second is interrupted once
+			"prepare": {"!Lambda.TooManyRequestsException: Rate exceeded", proven},
+			"turn":    {`{"state":"waiting","behind":"run0","seconds":15}`, `{"state":"waiting","behind":"run0","seconds":30}`, `{"state":"mine","epoch":12}`},
+			"apply":   {`{"state":"more","cursor":{"at":5000}}`, `{"state":"done"}`, "!Interrupted: connection reset", `{"state":"done"}`},
+			"finish":  {`{"state":"succeeded","read":20000,"written":20000}`},
+		}, chunks},
+		{"superseded", map[string][]string{
+			"prepare": {proven}, "turn": {`{"state":"superseded","by":"run9"}`}, "finish": {`{"state":"skipped"}`},
+		}, nil},
+		{"broken", map[string][]string{ // the first chunk breaks, the second never starts, the run is accounted for
+			"prepare": {proven}, "turn": {`{"state":"mine","epoch":12}`}, "apply": {"!Broken: chunk is damaged"}, "finish": {`{"state":"failed","read":20000}`},
+		}, chunks},
+		{"no list", map[string][]string{
+			"prepare": {proven}, "turn": {`{"state":"mine","epoch":12}`}, "finish": {`{"state":"failed"}`},
+		}, nil},
+		{"prepare interrupted", map[string][]string{
+			"prepare": {"!Interrupted: 503"}, "finish": {`{"state":"failed"}`},
+		}, nil},
+	} {
+		t.Run(story.name, func(t *testing.T) {
+			w := &world{answers: story.answers, objects: story.objects}
+			output, err := loadDefinition(t).Run(t.Context(), w.env(), json.RawMessage(delivered))
+			golden(t, filepath.Join("testdata", strings.ReplaceAll(story.name, " ", "-")+".golden"), tell(w, output, err))
+		})
+	}
+}
+
+func tell(w *world, output json.RawMessage, err error) string {
+	var out strings.Builder
+	out.WriteString(w.history())
+	out.WriteString("\ncalls\n")
+	for _, input := range w.inputs {
+		out.WriteString("  " + input + "\n")
+	}
+	if err != nil {
+		out.WriteString("\nfailed: " + err.Error() + "\n")
+	} else {
+		out.WriteString("\noutput: " + string(output) + "\n")
+	}
+	return out.String()
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+// TestDefinition: the file is wholly within the subset, and tasks whose retries
+// the rules ask for have them.
+func TestDefinition(t *testing.T) {
+	m := loadDefinition(t)
+	for _, function := range []string{"prepare", "turn", "apply", "finish"} {
+		if !slices.Contains(m.Resources(), function) {
+			t.Errorf("no Task calls %s", function)
+		}
+	}
+	for _, name := range []string{"Interrupted", "Throttled", "Lambda.TooManyRequestsException"} {
+		if !slices.Contains(m.ErrorNames(), name) {
+			t.Errorf("nothing retries %s", name)
+		}
+	}
+}
+
+// TestTurnLoop (rule M2): waiting for a turn costs 9 events a time, so that with
+// waits of 300 s the history lasts for more than a week.
+func TestTurnLoop(t *testing.T) {
+	w := &world{answers: map[string][]string{
+		"prepare": {proven}, "turn": append(slices.Repeat([]string{`{"state":"waiting","seconds":300}`}, 2500), `{"state":"superseded"}`), "finish": {`{"state":"skipped"}`},
+	}}
+	if _, err := loadDefinition(t).Run(t.Context(), w.env(), json.RawMessage(delivered)); err != nil {
+		t.Fatal(err)
+	}
+	loops := 0
+	for _, e := range w.events {
+		if e.Type == "WaitStateExited" {
+			loops++
+		}
+	}
+	if per := float64(len(w.events)) / float64(loops); loops != 2500 || per > 9.1 {
+		t.Errorf("%d turns of the loop at %.2f events", loops, per)
+	}
+}
