@@ -1,0 +1,189 @@
+// Package report is the account of a run: what became of every row, for people and for programs.
+package report
+
+import (
+	"time"
+
+	"penstock/internal/fault"
+)
+
+// How a run ended.
+const (
+	Succeeded = "succeeded" // every row is written, or was there already
+	Partial   = "partial"   // the run came to its end, but some rows were rejected
+	Refused   = "refused"   // the file, the configuration or a guard said no; nothing was written
+	Skipped   = "skipped"   // another delivery made this one needless; nothing was written
+	Failed    = "failed"    // the run did not come to its end
+)
+
+// Report is the account of one run. Its JSON is report.json, a stored format. It names files, columns, codes and
+// counts, never a row's values nor the service's words (rule S2): those are in the rejects only.
+type Report struct {
+	V     int    `json:"v"`
+	Run   string `json:"run"`
+	State string `json:"state"`
+
+	Reason *Reason `json:"reason,omitempty"` // why a run was refused, skipped or failed
+
+	// Source rows (rules C1 and C2).
+	Read         int64 `json:"read"`
+	Written      int64 `json:"written"`
+	Created      int64 `json:"created"`
+	Updated      int64 `json:"updated"`
+	Upserted     int64 `json:"upserted"` // created or updated: the service did not say which
+	Deleted      int64 `json:"deleted"`
+	Unchanged    int64 `json:"unchanged"`
+	Rejected     int64 `json:"rejected"`
+	NotAttempted int64 `json:"not_attempted"`
+	Uncertain    int64 `json:"uncertain"` // of those not attempted: sent, but the answer was lost
+
+	Removed       *Removed       `json:"removed,omitempty"`
+	RejectReasons []RejectReason `json:"reject_reasons,omitempty"`
+
+	Destination string   `json:"destination"`
+	Connection  string   `json:"connection,omitempty"`
+	Environment string   `json:"environment,omitempty"` // its address
+	Table       string   `json:"table,omitempty"`       // logical name
+	Mode        string   `json:"mode,omitempty"`
+	Key         []string `json:"key,omitempty"`
+
+	Files    []string `json:"files"`
+	Format   string   `json:"format,omitempty"`
+	SHA256   string   `json:"sha256,omitempty"`   // of the content
+	Audience string   `json:"audience,omitempty"` // as whom it was dropped
+	Columns  []Column `json:"columns,omitempty"`
+	Ignored  []string `json:"ignored,omitempty"` // Penstock's own columns, passed over
+	Notes    []string `json:"notes,omitempty"`   // whole sentences: warnings and what else a reader should know
+
+	Arrived  time.Time `json:"arrived"`
+	Started  time.Time `json:"started,omitzero"`
+	Finished time.Time `json:"finished"`
+	Seconds  float64   `json:"seconds"` // from arrival to the end
+	Steps    []Step    `json:"steps,omitempty"`
+	Service  Service   `json:"service"`
+
+	// Where things are: keys, paths or addresses, as the writer of the report knows them.
+	Folder  string `json:"folder,omitempty"`
+	Report  string `json:"report,omitempty"`
+	Page    string `json:"page,omitempty"`
+	Rejects string `json:"rejects,omitempty"` // empty when there are none
+}
+
+// Reason says why a run did not do what it was asked for.
+type Reason struct {
+	Kind    string `json:"kind,omitempty"` // a fault kind: Refused, Denied, …
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Advice  string `json:"advice,omitempty"`
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Column  string `json:"column,omitempty"`
+}
+
+// Removed counts records that are no source rows (rule C3).
+type Removed struct {
+	Found       int64 `json:"found"`
+	Deleted     int64 `json:"deleted"`
+	AlreadyGone int64 `json:"already_gone"`
+	Failed      int64 `json:"failed"`
+}
+
+// RejectReason counts rows that were rejected alike.
+type RejectReason struct {
+	Code   string `json:"code"`
+	Column string `json:"column,omitempty"` // the file's column to blame, where there is one
+	Count  int64  `json:"count"`
+	Line   int    `json:"example_line"` // of one such row
+}
+
+// Column says where a column of the file went.
+type Column struct {
+	From string `json:"from"`
+	To   string `json:"to,omitempty"` // empty for one that is skipped
+}
+
+// Step is how long a step of the run took.
+type Step struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Service holds the figures of the calls to the service.
+type Service struct {
+	Calls     int64   `json:"calls"`
+	Throttled int64   `json:"throttled"`      // answered with a pause
+	Retried   int64   `json:"retried"`        // sent again
+	Bisected  int64   `json:"bisected"`       // extra calls to find a bad row among others
+	Waited    float64 `json:"waited_seconds"` // in pauses that the service asked for
+}
+
+// Check holds the report against itself. A report that does not add up must not be believed.
+func (r Report) Check() error {
+	for _, count := range []int64{r.Read, r.Written, r.Created, r.Updated, r.Upserted, r.Deleted, r.Unchanged, r.Rejected, r.NotAttempted, r.Uncertain} {
+		if count < 0 {
+			return miscount("a count is negative: %d", count)
+		}
+	}
+	// Rule C1.
+	if sum := r.Written + r.Unchanged + r.Rejected + r.NotAttempted; sum != r.Read {
+		return miscount("%d rows were read, but %d are accounted for", r.Read, sum)
+	}
+	// Rule C2.
+	if sum := r.Created + r.Updated + r.Upserted + r.Deleted; sum != r.Written {
+		return miscount("%d rows were written, but %d of them are accounted for", r.Written, sum)
+	}
+	if r.Uncertain > r.NotAttempted {
+		return miscount("%d rows are uncertain, but only %d were not attempted", r.Uncertain, r.NotAttempted)
+	}
+	if err := r.checkRejects(); err != nil {
+		return err
+	}
+	if err := r.Removed.check(); err != nil {
+		return err
+	}
+	return r.checkState()
+}
+
+func (r Report) checkRejects() error {
+	var sum int64
+	for _, reason := range r.RejectReasons {
+		sum += reason.Count
+	}
+	if sum != r.Rejected {
+		return miscount("%d rows were rejected, but for %d there is a reason", r.Rejected, sum)
+	}
+	return nil
+}
+
+// check is rule C3.
+func (r *Removed) check() error {
+	if r == nil {
+		return nil
+	}
+	if sum := r.Deleted + r.AlreadyGone + r.Failed; sum != r.Found {
+		return miscount("%d records were found to remove, but %d are accounted for", r.Found, sum)
+	}
+	return nil
+}
+
+func (r Report) checkState() error {
+	switch r.State {
+	case Succeeded:
+		if r.Rejected > 0 || r.NotAttempted > 0 {
+			return miscount("the run succeeded, but %d rows were rejected and %d not attempted", r.Rejected, r.NotAttempted)
+		}
+	case Partial, Failed:
+	case Refused, Skipped:
+		if r.Written > 0 || r.Uncertain > 0 {
+			return miscount("the run was %s, but %d rows were written and %d may have been", r.State, r.Written, r.Uncertain)
+		}
+	default:
+		return fault.New(fault.Broken, "unknown_state", "a run does not end in the state %q", r.State)
+	}
+	return nil
+}
+
+func miscount(format string, args ...any) error {
+	return fault.New(fault.Broken, "counts_do_not_add_up", format, args...).
+		Advise("do not trust this run's figures; keep its folder and report the fault")
+}
