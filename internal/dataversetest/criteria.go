@@ -1,0 +1,145 @@
+package dataversetest
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"strings"
+
+	"penstock/internal/dataversetest/odata"
+	"penstock/internal/dataversetest/schema"
+	"penstock/internal/dataversetest/storage"
+)
+
+// criteria is a filter as FetchXML and QueryExpression write it.
+type criteria struct {
+	or         bool
+	conditions []criterion
+	filters    []criteria
+}
+
+// criterion compares a column; operator is FetchXML's name of it.
+type criterion struct {
+	column, operator string
+	values           []string
+}
+
+// compile turns criteria into SQL; an empty filter holds for every record.
+func (s *selection) compile(c criteria) (string, error) {
+	var parts []string
+	for _, condition := range c.conditions {
+		sql, err := s.criterion(condition)
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, sql)
+	}
+	for _, f := range c.filters {
+		sql, err := s.compile(f)
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, sql)
+	}
+	if len(parts) == 0 {
+		return "1", nil
+	}
+	glue := " AND "
+	if c.or {
+		glue = " OR "
+	}
+	return "(" + strings.Join(parts, glue) + ")", nil
+}
+
+var criterionOperators = map[string]string{"eq": "eq", "ne": "ne", "neq": "ne", "gt": "gt", "ge": "ge", "lt": "lt", "le": "le"}
+
+func (s *selection) criterion(c criterion) (string, error) {
+	col := s.t.byName[c.column]
+	if col == nil {
+		return "", failf(400, "0x80041103", "'%s' entity doesn't contain attribute with Name = '%s' and NameMapping = 'Logical'.", s.t.LogicalName, c.column)
+	}
+	p := place{s, col}
+	switch c.operator {
+	case "null":
+		return p.sql() + " IS NULL", nil
+	case "not-null":
+		return p.sql() + " IS NOT NULL", nil
+	case "in", "not-in":
+		return s.criterionIn(p, c)
+	case "like", "not-like", "begins-with", "not-begin-with", "ends-with", "not-end-with":
+		return s.criterionLike(p, c)
+	case "eq-userid":
+		return p.sql() + " = " + s.arg(s.w.r.user.ID), nil
+	}
+	name, ok := criterionOperators[c.operator]
+	if !ok {
+		return "", unsupported("the condition operator '%s'.", c.operator)
+	}
+	if len(c.values) != 1 {
+		return "", failf(400, "0x8004025c", "The condition on '%s' needs one value.", c.column)
+	}
+	lit, err := col.literalOf(c.values[0])
+	if err != nil {
+		return "", err
+	}
+	return s.compare(p, name, operators[name], lit)
+}
+
+// literalOf reads a value that is given as text, by the type of its column.
+func (c *column) literalOf(text string) (odata.Literal, error) {
+	if edmOf(c) == "Edm.String" {
+		return odata.Literal{Kind: odata.String, Text: text, Value: text}, nil
+	}
+	if c.Type == schema.TypeBoolean && (text == "0" || text == "1") {
+		return odata.Literal{Kind: odata.Boolean, Text: text, Value: text == "1"}, nil
+	}
+	e, err := odata.ParseExpr(strings.ToLower(strings.Trim(text, "{}")), nil)
+	lit, ok := e.(odata.Literal)
+	if at, isTime := odata.ParseTime(text); isTime {
+		lit, ok, err = at, true, nil
+	}
+	if err != nil || !ok {
+		return lit, failf(400, "0x8004025c", "The value '%s' is not valid for the attribute '%s'.", text, c.LogicalName)
+	}
+	return lit, nil
+}
+
+func (s *selection) criterionIn(p place, c criterion) (string, error) {
+	if len(c.values) == 0 {
+		return "", failf(400, "0x8004025c", "The condition on '%s' needs values.", c.column)
+	}
+	marks := make([]string, len(c.values))
+	for i, text := range c.values {
+		lit, err := p.c.literalOf(text)
+		if err != nil {
+			return "", err
+		}
+		v, err := p.c.operand(lit, "eq")
+		if err != nil {
+			return "", err
+		}
+		marks[i] = s.arg(v)
+	}
+	sql := p.c.comparable(p.sql()) + " IN (" + strings.Join(marks, ", ") + ")"
+	if c.operator == "not-in" {
+		return "(NOT " + sql + " OR " + p.sql() + " IS NULL)", nil
+	}
+	return sql, nil
+}
+
+func (s *selection) criterionLike(p place, c criterion) (string, error) {
+	if edmOf(p.c) != "Edm.String" || len(c.values) != 1 {
+		return "", failf(400, "0x8004025c", "The condition '%s' on '%s' needs a text column and one value.", c.operator, c.column)
+	}
+	text := storage.FoldInner(c.values[0])
+	switch c.operator {
+	case "begins-with", "not-begin-with":
+		text += "%"
+	case "ends-with", "not-end-with":
+		text = "%" + text
+	}
+	sql := fmt.Sprintf("fold(%s) LIKE %s", p.sql(), s.arg(driver.Value(text)))
+	if strings.HasPrefix(c.operator, "not-") {
+		return "(NOT " + sql + " OR " + p.sql() + " IS NULL)", nil
+	}
+	return sql, nil
+}
