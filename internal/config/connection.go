@@ -8,6 +8,10 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"penstock/internal/cloud"
+
+	"penstock/internal/near"
 )
 
 // apiVersions are the Web API versions that Penstock speaks; the last is the default.
@@ -68,8 +72,8 @@ func (r *reader) known(c *Config) {
 
 // hint names the nearest of names, or all of them when they are few.
 func hint(name string, names []string) string {
-	if near := Nearest(name, names); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
+	if like := near.Name(name, names); like != "" {
+		return fmt.Sprintf("did you mean %q?", like)
 	}
 	if len(names) == 0 {
 		return "the file describes none"
@@ -125,11 +129,9 @@ func (r *reader) hosts(c *Connection, lines map[string]int, where string) {
 		c.Authority = r.host(c.Authority, lines["authority"], where+": authority", c.AllowCustomHost, true)
 		return
 	}
-	c.Authority = clouds[0].authority
+	c.Authority = cloud.Authority("")
 	if u, err := url.Parse(c.URL); err == nil {
-		if own, ok := cloudOf(u.Hostname()); ok {
-			c.Authority = own.authority
-		}
+		c.Authority = cloud.Authority(u.Hostname())
 	}
 }
 
@@ -143,14 +145,14 @@ func (r *reader) host(text string, line int, where string, custom, authority boo
 		r.add(line, "%s %s", where, complaint).Advise("%s", cure)
 		return ""
 	}
-	_, microsoft := cloudOf(u.Host) // with a port of its own it is none of them
+	microsoft := cloud.IsEnvironment(u.Host) // with a port of its own it is none of them
 	if authority {
-		microsoft = slices.Contains(authorities, u.Host)
+		microsoft = cloud.IsAuthority(u.Host)
 	}
 	switch {
 	case u.Scheme == "http" && authority:
 		r.add(line, "%s must be https: a secret is sent there", where)
-	case u.Scheme == "http" && (!custom || !isLoopback(u.Hostname())):
+	case u.Scheme == "http" && (!custom || !cloud.IsLoopback(u.Hostname())):
 		r.add(line, "%s must be https: tokens are sent there", where).
 			Advise("plain http is for an emulator on this machine: a loopback address and allow_custom_host: true")
 	case !microsoft && !custom:
@@ -173,7 +175,7 @@ func (r *reader) environment(to *string) func(ast.Node, string) {
 			}
 		}
 		if region != "" && name != "" {
-			*to = "https://" + name + "." + region + "." + clouds[0].suffix
+			*to = "https://" + name + "." + region + "." + cloud.Public
 		}
 	}
 }

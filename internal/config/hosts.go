@@ -1,45 +1,10 @@
 package config
 
 import (
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
 )
-
-// cloud is one of Microsoft's: where its environments live and who issues its tokens.
-type cloud struct {
-	suffix    string // of environment hosts
-	authority string
-}
-
-// Rule S1: secrets and tokens go to these hosts only, unless a connection says
-// allow_custom_host. GCC shares the public cloud's suffix (crm9).
-var clouds = []cloud{
-	{"dynamics.com", "https://login.microsoftonline.com"},
-	{"microsoftdynamics.us", "https://login.microsoftonline.us"}, // GCC High
-	{"appsplatform.us", "https://login.microsoftonline.us"},      // DoD
-	{"dynamics.us", "https://login.microsoftonline.us"},
-	{"dynamics.cn", "https://login.partner.microsoftonline.cn"}, // 21Vianet
-}
-
-// authorities are the hosts that may see a secret (rule S1).
-var authorities = []string{
-	"login.microsoftonline.com",
-	"login.microsoftonline.us",
-	"login.partner.microsoftonline.cn",
-	"login.chinacloudapi.cn", // China's older name
-}
-
-// cloudOf finds the cloud whose environments have hosts like this one.
-func cloudOf(host string) (cloud, bool) {
-	for _, c := range clouds {
-		if strings.HasSuffix(host, "."+c.suffix) {
-			return c, true
-		}
-	}
-	return cloud{}, false
-}
 
 // origin reads a URL that must be nothing but an origin and returns it in one
 // spelling: no default port, no slash at the end. The complaint is empty when
@@ -94,8 +59,4 @@ func isLabel(s string) bool {
 		}
 	}
 	return true
-}
-
-func isLoopback(host string) bool {
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }

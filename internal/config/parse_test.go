@@ -222,18 +222,6 @@ func TestLookUp(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	known := []string{"columns", "connection", "key", "mode", "emailaddress1"}
-	for name, want := range map[string]string{
-		"colums": "columns", "Columns": "columns", "conection": "connection", "kye": "key", "mdoe": "mode",
-		"emailadress": "emailaddress1", "table": "", "k": "", "": "", "completely": "",
-	} {
-		if got := Nearest(name, known); got != want {
-			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
-		}
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	for _, s := range append(append([]sample(nil), samples...), syntax...) {
 		f.Add([]byte(s.doc))

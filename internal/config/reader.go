@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"penstock/internal/fault"
+	"penstock/internal/near"
 )
 
 // reader turns YAML nodes into values and tells what is wrong with them.
@@ -61,13 +62,13 @@ func (r *reader) unknown(e entry, where string, fields []field) string {
 		names[i] = f.name
 	}
 	problem := r.add(e.line, "%s", in(where, "unknown field "+quote(e.name)))
-	near := Nearest(e.name, names)
-	if near != "" {
-		problem.Advise("did you mean %q?", near)
+	like := near.Name(e.name, names)
+	if like != "" {
+		problem.Advise("did you mean %q?", like)
 	} else {
 		problem.Advise("known are %s", strings.Join(names, ", "))
 	}
-	return near
+	return like
 }
 
 // entries reads a mapping whose keys are names that the user chose.

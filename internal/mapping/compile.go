@@ -9,6 +9,7 @@ import (
 	"penstock/internal/config"
 	"penstock/internal/dataverse"
 	"penstock/internal/fault"
+	"penstock/internal/near"
 )
 
 // Compile checks a destination's columns against the file's and the live table,
@@ -171,8 +172,8 @@ func (m *Mapping) destined(from string) (string, *config.Column, error) {
 		configured[i] = rule.From
 	}
 	problem := refuse(UnmappedColumn, from, "the file has this column, and the destination's columns do not mention it")
-	if near := config.Nearest(from, configured); near != "" {
-		return "", nil, problem.Advise("did you mean %q? Otherwise map it, or ignore it: {skip: true}", near)
+	if like := near.Name(from, configured); like != "" {
+		return "", nil, problem.Advise("did you mean %q? Otherwise map it, or ignore it: {skip: true}", like)
 	}
 	return "", nil, problem.Advise("map it, or ignore it: {skip: true}")
 }
@@ -180,8 +181,8 @@ func (m *Mapping) destined(from string) (string, *config.Column, error) {
 func (m *Mapping) unknown(from, name string) error {
 	problem := refuse(UnknownColumn, from, "table %s has no column %q", m.table.Name, name)
 	cure := "correct the name, or describe the file in the destination's columns, where {skip: true} ignores a column"
-	if near := m.nearest(name); near != "" {
-		return problem.Advise("did you mean %q? Otherwise %s", near, cure)
+	if like := m.nearest(name); like != "" {
+		return problem.Advise("did you mean %q? Otherwise %s", like, cure)
 	}
 	return problem.Advise("%s", cure)
 }
@@ -197,7 +198,7 @@ func (m *Mapping) nearest(name string) string {
 			known = append(known, c.Name)
 		}
 	}
-	return config.Nearest(name, known)
+	return near.Name(name, known)
 }
 
 // missing reports columns that the configuration or the key needs and the file lacks.

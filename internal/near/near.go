@@ -1,11 +1,12 @@
-package config
+// Package near finds what somebody most likely meant by a name that is not known.
+package near
 
 import "strings"
 
-// Nearest finds the known name that somebody most likely meant by name, for
+// Name finds the known name that somebody most likely meant by name, for
 // "did you mean …?". It is "" when none is close: two slips at most, and not
 // more than a third of the name.
-func Nearest(name string, known []string) string {
+func Name(name string, known []string) string {
 	best, least := "", min(2, max(1, len(name)/3))+1
 	for _, k := range known {
 		if d := distance(strings.ToLower(name), strings.ToLower(k), least); d < least {
