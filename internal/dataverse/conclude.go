@@ -1,0 +1,97 @@
+package dataverse
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"penstock/internal/fault"
+)
+
+// conclude sends a call until it is known what became of it. What is written
+// gets its outcome and leaves the call. A verdict is why the service will not
+// take what is left in it, of which nothing is written; without one nothing is left.
+func (w *Writer) conclude(ctx context.Context, c *call, out []Outcome) (verdict *APIError, err error) {
+	for tries := 1; len(c.records) > 0; {
+		before := len(c.records)
+		sent := w.send(ctx, *c, out)
+		if sent == nil {
+			c.records = nil
+			return nil, nil
+		}
+		do, api, err := w.judge(ctx, c, sent, out)
+		if err != nil {
+			return nil, err
+		}
+		switch do {
+		case blame:
+			return api, nil
+		case wait:
+			continue // the limiter holds the next attempt back
+		case duplicate, settle:
+			// Rule I3: before anything is regrouped. What is not there yet is sent again by the same call.
+			if err := w.settle(ctx, c, out); err != nil {
+				return nil, err
+			}
+		case once:
+			c.repeat = false
+		}
+		if do == duplicate {
+			if c.message.creates && len(c.records) == before {
+				return api, nil
+			}
+			// Two upserts of one missing key race; the loser's repeat is an update.
+			c.repeat = c.message.creates
+			continue
+		}
+		switch {
+		case len(c.records) == 0:
+			return nil, nil
+		case len(c.records) < before:
+			tries = 1 // it goes forward
+		}
+		if tries++; tries > maxAttempts {
+			return nil, toFault(sent)
+		}
+		if err := w.client.backOff(ctx, &w.options.Observer, tries); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// judge says what to do about a call that failed; with an error there is nothing to do.
+func (w *Writer) judge(ctx context.Context, c *call, sent error, out []Outcome) (action, *APIError, error) {
+	var (
+		api  *APIError
+		wire *transportError
+	)
+	if _, known := fault.As(sent); known {
+		return stop, nil, sent
+	}
+	switch {
+	case errors.As(sent, &wire) && wire.sent:
+		return settle, nil, nil
+	case errors.As(sent, &wire):
+		return again, nil, nil
+	case !errors.As(sent, &api):
+		return stop, nil, sent
+	case len(api.rows) > 0:
+		return settle, api, w.absorb(ctx, c, api, out)
+	}
+	switch do := api.action(); do {
+	case wait, again, settle, blame:
+		return do, api, nil
+	case once, duplicate:
+		if !c.repeat {
+			return blame, api, nil
+		}
+		return do, api, nil
+	case shrink:
+		if len(c.records) > 1 || api.Status == http.StatusRequestEntityTooLarge {
+			return blame, api, nil // of its size; drain halves it
+		}
+		return again, api, nil
+	}
+	return stop, nil, toFault(api)
+}

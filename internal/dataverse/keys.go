@@ -1,0 +1,154 @@
+package dataverse
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// unaddressable are the characters that must not stand in a key URL. Microsoft
+// documents all but '#', which every URL parser takes for a fragment; encoding
+// them does not help, because front ends decode before they route. That the
+// key inside @odata.id of UpsertMultiple is as strict as a key URL is inferred:
+// the same parser reads it.
+const unaddressable = `/<>*%&:\?+#`
+
+// Addressable reports whether a key can stand in a key URL. Rule I5: others
+// are resolved to record ids by a filter first.
+func Addressable(key []KeyPart) bool {
+	for _, part := range key {
+		text, quoted, err := literalText(part.Value)
+		if err != nil || len(text) == 0 || bytes.ContainsAny(text, unaddressable) {
+			return false
+		}
+		if quoted && bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }) {
+			return false
+		}
+	}
+	return len(key) > 0
+}
+
+var (
+	errNoLiteral = errors.New("the value cannot be part of a key")
+	bareLiteral  = regexp.MustCompile(`^[0-9A-Za-z:.+-]{1,64}$`)
+)
+
+const jsonBlanks = " \t\r\n"
+
+// literalText is the text of a key value, and whether it was a JSON string.
+func literalText(value json.RawMessage) (text []byte, quoted bool, err error) {
+	value = bytes.Trim(value, jsonBlanks)
+	if len(value) < 2 || value[0] != '"' {
+		if bareLiteral.Match(value) && string(value) != "null" {
+			return value, false, nil
+		}
+		return nil, false, errNoLiteral
+	}
+	if inner := value[1 : len(value)-1]; isPlain(inner) && value[len(value)-1] == '"' {
+		return inner, true, nil
+	}
+	var decoded string
+	if json.Unmarshal(value, &decoded) != nil {
+		return nil, false, errNoLiteral
+	}
+	return []byte(decoded), true, nil
+}
+
+// isPlain reports whether the inside of a JSON string stands for itself.
+func isPlain(inner []byte) bool {
+	for _, b := range inner {
+		if b < ' ' || b == '"' || b == '\\' {
+			return false
+		}
+	}
+	return utf8.Valid(inner)
+}
+
+// appendKeyLiteral writes a key value as an OData literal, percent-encoded, fit
+// for a key URL, for @odata.id and for a $filter. A JSON string is quoted, with
+// quotes inside doubled, unless the column's type is written bare (ids, dates).
+func appendKeyLiteral(dst []byte, value json.RawMessage, bare bool) ([]byte, error) {
+	text, quoted, err := literalText(value)
+	if err != nil {
+		return dst, err
+	}
+	if !quoted || bare {
+		if !bareLiteral.Match(text) {
+			return dst, errNoLiteral
+		}
+		return appendEscaped(dst, text), nil
+	}
+	dst = append(dst, '\'')
+	dst = appendEscaped(dst, text)
+	return append(dst, '\''), nil
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+func appendEscaped(dst, text []byte) []byte {
+	for _, b := range text {
+		switch {
+		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9', b == '-', b == '.', b == '_', b == '~', b == '@':
+			dst = append(dst, b)
+		case b == '\'':
+			dst = append(dst, "''"...)
+		default:
+			dst = append(dst, '%', hexDigits[b>>4], hexDigits[b&15])
+		}
+	}
+	return dst
+}
+
+// keyColumn is how a column of a key is written: its property in URLs, whether
+// its texts are bare, and, for lookups, how a body sets it.
+type keyColumn struct {
+	property string
+	bare     bool
+	bind     *Target
+}
+
+// keyColumn describes a column as part of a key.
+func (t *Table) keyColumn(name string) (keyColumn, bool) {
+	if strings.EqualFold(name, t.PrimaryID) {
+		return keyColumn{property: t.PrimaryID, bare: true}, true
+	}
+	c := t.Column(name)
+	if c == nil {
+		return keyColumn{}, false
+	}
+	k := keyColumn{property: c.Name}
+	switch c.Type {
+	case Lookup, Customer, Owner:
+		k.property, k.bare = "_"+c.Name+"_value", true
+		if len(c.Targets) == 1 {
+			k.bind = &c.Targets[0]
+		}
+	case Uniqueidentifier, DateTime:
+		k.bare = true
+	}
+	return k, true
+}
+
+// appendKey writes the parts of a key as they stand in a key URL's parentheses
+// or, with eq and and, in a filter.
+func (t *Table) appendKey(dst []byte, key []KeyPart, equals, separator string) ([]byte, error) {
+	for i, part := range key {
+		column, ok := t.keyColumn(part.Column)
+		if !ok {
+			return dst, errNoLiteral
+		}
+		if i > 0 {
+			dst = append(dst, separator...)
+		}
+		dst = append(dst, column.property...)
+		dst = append(dst, equals...)
+		var err error
+		if dst, err = appendKeyLiteral(dst, part.Value, column.bare); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
