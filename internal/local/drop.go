@@ -1,0 +1,94 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// dropEvery is how often the drop folder is looked at. A file is taken when it
+// looked the same twice, so that one still being copied is left alone.
+const dropEvery = 500 * time.Millisecond
+
+// WatchDrop takes files from the drop folder until ctx is done: each is uploaded
+// to the inbox under the same path and then moved to taken/ beside the folder.
+// told hears of every file taken, and of what went wrong.
+func (s *Stack) WatchDrop(ctx context.Context, told func(key string, err error)) error {
+	if err := os.MkdirAll(s.Drop, 0o755); err != nil {
+		return fmt.Errorf("make the drop folder: %w", err)
+	}
+	seen := map[string]look{}
+	failed := map[string]look{} // told once, until the file changes
+	tick := time.NewTicker(dropEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now := s.looks()
+		for path, l := range now {
+			if seen[path] != l || failed[path] == l {
+				continue
+			}
+			key, err := s.takeDrop(ctx, path)
+			if err != nil {
+				failed[path] = l
+			}
+			told(key, err)
+		}
+		seen = now
+	}
+}
+
+// look is what a file looks like from outside.
+type look struct {
+	size     int64
+	modified time.Time
+}
+
+func (s *Stack) looks() map[string]look {
+	files := map[string]look{}
+	_ = filepath.WalkDir(s.Drop, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || strings.HasPrefix(entry.Name(), ".") {
+			return nil // gone meanwhile, or a copy's temporary file
+		}
+		if info, err := entry.Info(); err == nil {
+			files[path] = look{info.Size(), info.ModTime()}
+		}
+		return nil
+	})
+	return files
+}
+
+func (s *Stack) takeDrop(ctx context.Context, path string) (key string, err error) {
+	relative, err := filepath.Rel(s.Drop, path)
+	if err != nil {
+		return path, err
+	}
+	key = "inbox/" + filepath.ToSlash(relative)
+	if strings.Count(relative, string(filepath.Separator)) < 2 {
+		return key, fmt.Errorf("put it into %s", filepath.Join(s.Drop, "AUDIENCE", "DESTINATION"))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return key, err
+	}
+	defer f.Close()
+	if _, err := s.objects.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(InboxBucket), Key: &key, Body: f}); err != nil {
+		return key, fmt.Errorf("upload it: %w", err)
+	}
+	taken := filepath.Join(filepath.Dir(s.Drop), "taken", relative)
+	if err := os.MkdirAll(filepath.Dir(taken), 0o755); err != nil {
+		return key, err
+	}
+	return key, os.Rename(path, taken)
+}

@@ -1,0 +1,276 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"penstock/internal/dataverse"
+	"penstock/internal/fault"
+	"penstock/internal/row"
+	"penstock/internal/store"
+)
+
+// Each attempt at a chunk writes a journal of create-once objects (rules I3,
+// I4): a call is noted before it is sent, and its outcomes when they are known.
+// After a crash the next attempt knows which operations are done, which may be
+// (they were noted as being sent) and which never left.
+
+// opState is what the journals know of one operation. States are ordered: of
+// two attempts' words the higher one holds, so any attempt that wrote makes it written.
+type opState uint8
+
+const (
+	untouched opState = iota
+	sending           // noted, fate unknown
+	rejected
+	unchanged
+	upserted
+	updated
+	created
+	deleted
+)
+
+func stateOf(r dataverse.Result) opState {
+	switch r {
+	case dataverse.Created:
+		return created
+	case dataverse.Updated:
+		return updated
+	case dataverse.Upserted:
+		return upserted
+	case dataverse.Deleted:
+		return deleted
+	case dataverse.Unchanged:
+		return unchanged
+	case dataverse.Rejected:
+		return rejected
+	}
+	return sending // Write does not know: it may have been sent
+}
+
+var stateNames = [...]string{"untouched", "sending", "rejected", "unchanged", "upserted", "updated", "created", "deleted"}
+
+func (s opState) MarshalText() ([]byte, error) { return []byte(stateNames[s]), nil }
+
+func (s *opState) UnmarshalText(text []byte) error {
+	for i, name := range stateNames {
+		if string(text) == name {
+			*s = opState(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown operation state %q", text)
+}
+
+func (s opState) settled() bool { return s >= rejected }
+
+// span is a stretch of a chunk's operations in one state, both ends included.
+type span struct {
+	First int     `json:"first"`
+	Last  int     `json:"last"`
+	State opState `json:"state"`
+}
+
+// segment is one object of a journal.
+type segment struct {
+	V      int    `json:"v"`
+	Worker string `json:"worker,omitempty"` // first segment only: makes the attempt its own
+	Spans  []span `json:"spans,omitempty"`
+}
+
+// ending is how an attempt ended: the merged word of all attempts that it knew of.
+type ending struct {
+	V       int     `json:"v"`
+	Spans   []span  `json:"spans"`
+	Figures Figures `json:"figures"`
+}
+
+// Figures is what serving an attempt took.
+type Figures struct {
+	Calls     int64 `json:"calls"`
+	Rows      int64 `json:"rows"` // operations sent, repeats included
+	Throttled int64 `json:"throttled"`
+	Retried   int64 `json:"retried"`
+	Bisected  int64 `json:"bisected"` // extra calls to find bad rows
+	WaitedMS  int64 `json:"waited_ms"`
+}
+
+func (f *Figures) add(g Figures) {
+	f.Calls += g.Calls
+	f.Rows += g.Rows
+	f.Throttled += g.Throttled
+	f.Retried += g.Retried
+	f.Bisected += g.Bisected
+	f.WaitedMS += g.WaitedMS
+}
+
+// serverReject is a reject found by the service; Op is its operation's place in the chunk.
+type serverReject struct {
+	row.Reject
+	Op int `json:"op"`
+}
+
+// spansOf renders states as spans, leaving out what was not touched.
+func spansOf(states []opState) []span {
+	var spans []span
+	for i := 0; i < len(states); {
+		j := i
+		for j < len(states) && states[j] == states[i] {
+			j++
+		}
+		if states[i] != untouched {
+			spans = append(spans, span{First: i, Last: j - 1, State: states[i]})
+		}
+		i = j
+	}
+	return spans
+}
+
+// mergeSpans raises states to what spans say.
+func mergeSpans(states []opState, spans []span) error {
+	for _, s := range spans {
+		if s.First < 0 || s.Last >= len(states) || s.First > s.Last {
+			return fault.New(fault.Broken, "journal_unreadable", "a journal speaks of operations %d to %d of %d", s.First, s.Last, len(states))
+		}
+		for i := s.First; i <= s.Last; i++ {
+			states[i] = max(states[i], s.State)
+		}
+	}
+	return nil
+}
+
+// journals is what all attempts at a chunk have written down.
+type journals struct {
+	states  []opState
+	attempt int // the highest attempt's number
+	figures Figures
+}
+
+// readJournals merges the journals of all attempts at a chunk.
+func (s *Steps) readJournals(ctx context.Context, folder, phase string, ref ChunkRef) (*journals, error) {
+	name := chunkName(phase, ref.N)
+	j := &journals{states: make([]opState, ref.Operations)}
+	ended := map[int]bool{}
+	for info, err := range s.Work.List(ctx, endedPrefix(folder)+name+".attempt-") {
+		if err != nil {
+			return nil, fmt.Errorf("list the ends of chunk %d: %w", ref.N, err)
+		}
+		k, err := attemptOf(info.Key, endedPrefix(folder)+name+".attempt-")
+		if err != nil {
+			return nil, err
+		}
+		var end ending
+		if err := store.ReadJSON(ctx, s.Work, info.Key, &end); err != nil {
+			return nil, fmt.Errorf("read how attempt %d at chunk %d ended: %w", k, ref.N, err)
+		}
+		if err := mergeSpans(j.states, end.Spans); err != nil {
+			return nil, err
+		}
+		j.figures.add(end.Figures)
+		j.attempt = max(j.attempt, k)
+		ended[k] = true
+	}
+	prefix := folder + "results/" + name + ".attempt-"
+	for info, err := range s.Work.List(ctx, prefix) {
+		if err != nil {
+			return nil, fmt.Errorf("list the journals of chunk %d: %w", ref.N, err)
+		}
+		k, err := attemptOf(info.Key, prefix)
+		if err != nil {
+			return nil, err
+		}
+		j.attempt = max(j.attempt, k)
+		if ended[k] {
+			continue // its end says it all
+		}
+		var seg segment
+		if err := store.ReadJSON(ctx, s.Work, info.Key, &seg); err != nil {
+			return nil, fmt.Errorf("read the journal of attempt %d at chunk %d: %w", k, ref.N, err)
+		}
+		if err := mergeSpans(j.states, seg.Spans); err != nil {
+			return nil, err
+		}
+	}
+	return j, nil
+}
+
+func attemptOf(key, prefix string) (int, error) {
+	digits := strings.TrimPrefix(key, prefix)
+	end := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' })
+	if end > 0 {
+		digits = digits[:end]
+	}
+	k, err := strconv.Atoi(digits)
+	if err != nil {
+		return 0, fault.New(fault.Broken, "folder_unreadable", "object %s does not belong into a run's folder", key)
+	}
+	return k, nil
+}
+
+// A journal is the writing side of one attempt.
+type journal struct {
+	work    store.Store
+	folder  string
+	attempt string // load-00000.attempt-001
+	next    atomic.Int64
+}
+
+// begin claims the first free attempt number after the known ones; of two workers on one chunk each gets its own (rule I4).
+func (s *Steps) begin(ctx context.Context, folder, phase string, ref ChunkRef, known int, worker string) (*journal, error) {
+	for k := known + 1; ; k++ {
+		j := &journal{work: s.Work, folder: folder, attempt: attemptName(chunkName(phase, ref.N), k)}
+		err := j.write(ctx, segment{Worker: worker})
+		if errors.Is(err, store.ErrExists) {
+			continue
+		}
+		return j, err
+	}
+}
+
+func (j *journal) write(ctx context.Context, seg segment) error {
+	seg.V = 1
+	body, err := json.Marshal(seg)
+	if err != nil {
+		return fmt.Errorf("render the journal: %w", err)
+	}
+	key := fmt.Sprintf("%s%06d", resultsKey(j.folder, j.attempt), j.next.Add(1)-1)
+	if err := j.work.Create(ctx, key, body); err != nil {
+		return fmt.Errorf("write the journal: %w", err)
+	}
+	return nil
+}
+
+// reject stores why operations were rejected; called before their outcome is journaled.
+func (j *journal) reject(ctx context.Context, rejects []serverReject) error {
+	if len(rejects) == 0 {
+		return nil
+	}
+	var body []byte
+	for _, r := range rejects {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("render a reject: %w", err)
+		}
+		body = append(append(body, line...), '\n')
+	}
+	key := fmt.Sprintf("%s%06d", rejectsKey(j.folder, j.attempt), rejects[0].Op)
+	if err := j.work.Create(ctx, key, body); err != nil {
+		return fmt.Errorf("store rejects: %w", err)
+	}
+	return nil
+}
+
+func (j *journal) end(ctx context.Context, states []opState, figures Figures) error {
+	count := 0
+	for _, s := range states {
+		if s == rejected {
+			count++
+		}
+	}
+	return store.PutJSON(ctx, j.work, endedKey(j.folder, j.attempt, count), ending{V: 1, Spans: spansOf(states), Figures: figures})
+}

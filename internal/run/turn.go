@@ -1,0 +1,333 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"penstock/internal/fault"
+	"penstock/internal/store"
+)
+
+// The right to write to a target (rules T). Objects in the work store:
+//
+//	turns/TARGET/queue/MILLISECONDS-RUN     a ticket: orders the queue, nothing else
+//	turns/TARGET/waiting/RUN                a sign of life of a run that waits
+//	turns/TARGET/epoch-00000012             the turn itself, written create-once by its run
+//	turns/TARGET/epoch-00000012.released    its end, create-once
+//	turns/TARGET/life/00000012-WORKER       a sign of life of a worker
+//
+// Only the run of the highest epoch may write; every worker carries its epoch
+// and looks before it calls. No clock decides who may write, only when somebody
+// who shows no sign of life is given up.
+
+const (
+	// serverMargin is how long a call may go on at the server after its client is gone.
+	serverMargin = 5 * time.Minute
+	// waiterLife is how long a ticket counts after its run last looked: three of the longest waits.
+	waiterLife = 15 * time.Minute
+	// turnWaits bounds the loop: at 300 s a look this is two days, and 10 history events a look stay below 25,000 (rule M2).
+	turnWaits = 600
+	// turnTrust is how long a worker trusts its last look at the epochs (rule T3).
+	turnTrust = 3 * time.Second
+	// lifeEvery is how often a worker shows that it lives.
+	lifeEvery = 30 * time.Second
+)
+
+// holder is the content of an epoch.
+type holder struct {
+	Run         string    `json:"run"`
+	Destination string    `json:"destination"`
+	Taken       time.Time `json:"taken"`
+}
+
+// Turn queues for the target's turn and takes it when it is free and this run is first.
+func (s *Steps) Turn(ctx context.Context, in TurnIn) (Turn, error) {
+	plan, err := s.plan(ctx, in.Destination, in.Run)
+	if err != nil {
+		return Turn{}, err
+	}
+	waits := 0
+	if in.Turn != nil {
+		waits = in.Turn.Waits
+	}
+	t := &turns{Steps: s, prefix: "turns/" + plan.target() + "/"}
+	turn, err := t.take(ctx, plan)
+	if err != nil {
+		return Turn{}, fmt.Errorf("take the turn of run %s: %w", in.Run, err)
+	}
+	if turn.State == Mine {
+		if err := s.checkContent(ctx, plan); err != nil {
+			if !fault.Is(err, fault.Refused) {
+				return Turn{}, err
+			}
+			return Turn{State: Refused, Epoch: turn.Epoch, Reason: reasonOf(err)}, nil
+		}
+		return turn, nil
+	}
+	turn.Waits = waits + 1
+	if turn.Waits > turnWaits {
+		return Turn{State: Refused, Reason: reasonOf(fault.New(fault.Refused, "turn_not_free", "the turn did not come free in %d looks; run %s is ahead", turnWaits, turn.Behind).
+			Advise("see what holds run %s up, then deliver again", turn.Behind))}, nil
+	}
+	if turn.Seconds == 0 {
+		turn.Seconds = min(int(s.patience().Seconds())*turn.Waits, 300)
+	}
+	s.progress(Progress{Run: in.Run, Destination: in.Destination, Step: "turn",
+		Note: fmt.Sprintf("waiting %d s: run %s writes to %s or is ahead in the queue", turn.Seconds, turn.Behind, plan.Table.Name)})
+	return turn, nil
+}
+
+func (s *Steps) patience() time.Duration {
+	if s.Patience == 0 {
+		return 15 * time.Second
+	}
+	return max(s.Patience, time.Second)
+}
+
+// turns is one target's turn.
+type turns struct {
+	*Steps
+	prefix string
+}
+
+func (t *turns) epochKey(n int) string { return fmt.Sprintf("%sepoch-%08d", t.prefix, n) }
+
+// take looks once. A run that holds the turn already (a retry, a resume) holds it still.
+func (t *turns) take(ctx context.Context, plan *Plan) (Turn, error) {
+	run := plan.Start.Run
+	ticket := t.ticket(plan)
+	if err := t.Work.Create(ctx, ticket, []byte(run)); err != nil && !errors.Is(err, store.ErrExists) {
+		return Turn{}, err
+	}
+	if err := t.Work.Put(ctx, t.prefix+"waiting/"+run, strings.NewReader(run)); err != nil {
+		return Turn{}, err
+	}
+	for {
+		last, err := t.last(ctx)
+		if err != nil {
+			return Turn{}, err
+		}
+		if last.n > 0 && !last.released {
+			if last.holder.Run == run {
+				return Turn{State: Mine, Epoch: last.n, Taken: last.holder.Taken}, nil
+			}
+			wait, err := t.untilGivenUp(ctx, last)
+			if err != nil {
+				return Turn{}, err
+			}
+			if wait > 0 {
+				return Turn{State: Waiting, Behind: last.holder.Run, Seconds: givenUpIn(wait, t.patience())}, nil
+			}
+			if err := t.release(ctx, last.n, "given up: no sign of life"); err != nil {
+				return Turn{}, err
+			}
+		}
+		ahead, err := t.ahead(ctx, ticket)
+		if err != nil {
+			return Turn{}, err
+		}
+		if ahead != "" {
+			return Turn{State: Waiting, Behind: ahead}, nil
+		}
+		taken := t.now()
+		body, _ := json.Marshal(holder{Run: run, Destination: plan.Start.Destination, Taken: taken})
+		switch err := t.Work.Create(ctx, t.epochKey(last.n+1), body); {
+		case err == nil:
+			t.forget(ctx, last.n)
+			return Turn{State: Mine, Epoch: last.n + 1, Taken: taken}, nil
+		case !errors.Is(err, store.ErrExists):
+			return Turn{}, err
+		}
+		// Somebody was faster: look again.
+	}
+}
+
+// ticket is the run's place in the queue, by time of arrival (rule T2).
+func (t *turns) ticket(plan *Plan) string {
+	return fmt.Sprintf("%squeue/%013d-%s", t.prefix, plan.Start.Arrived.UnixMilli(), plan.Start.Run)
+}
+
+// epoch is the state of the highest epoch; n is 0 when there was none yet.
+type epoch struct {
+	n        int
+	released bool
+	holder   holder
+	taken    time.Time
+}
+
+// last finds the highest epoch.
+func (t *turns) last(ctx context.Context) (epoch, error) {
+	var e epoch
+	for info, err := range t.Work.List(ctx, t.prefix+"epoch-") {
+		if err != nil {
+			return e, err
+		}
+		name, released := strings.CutSuffix(strings.TrimPrefix(info.Key, t.prefix+"epoch-"), ".released")
+		n, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if n > e.n {
+			e = epoch{n: n, taken: info.Modified}
+		}
+		e.released = e.released || released
+	}
+	if e.n == 0 || e.released {
+		return e, nil
+	}
+	return e, store.ReadJSON(ctx, t.Work, t.epochKey(e.n), &e.holder)
+}
+
+// untilGivenUp is how long to wait until the holder's workers are certainly
+// gone; zero or less when they are (rule T4): nothing cancels a function when
+// its execution dies, and a call may go on at the server after that.
+func (t *turns) untilGivenUp(ctx context.Context, e epoch) (time.Duration, error) {
+	if t.Alive != nil {
+		if alive, known := t.Alive(e.holder.Run); known && alive {
+			return t.patience(), nil
+		}
+	}
+	seen := e.taken
+	for info, err := range t.Work.List(ctx, fmt.Sprintf("%slife/%08d-", t.prefix, e.n)) {
+		if err != nil {
+			return 0, err
+		}
+		if info.Modified.After(seen) {
+			seen = info.Modified
+		}
+	}
+	return seen.Add(t.Worker + lifeEvery + serverMargin).Sub(t.now()), nil
+}
+
+// ahead is the run of the first live ticket before ours; "" when we are first.
+func (t *turns) ahead(ctx context.Context, ticket string) (string, error) {
+	for info, err := range t.Work.List(ctx, t.prefix+"queue/") {
+		if err != nil {
+			return "", err
+		}
+		if info.Key >= ticket {
+			return "", nil
+		}
+		_, run, ok := strings.Cut(strings.TrimPrefix(info.Key, t.prefix+"queue/"), "-")
+		if !ok {
+			continue
+		}
+		live, err := t.waits(ctx, run)
+		if err != nil {
+			return "", err
+		}
+		if live {
+			return run, nil
+		}
+	}
+	return "", nil
+}
+
+// waits tells whether a run that has a ticket still comes for it.
+func (t *turns) waits(ctx context.Context, run string) (bool, error) {
+	if t.Alive != nil {
+		if alive, known := t.Alive(run); known {
+			return alive, nil
+		}
+	}
+	for info, err := range t.Work.List(ctx, t.prefix+"waiting/"+run) {
+		if err != nil {
+			return false, err
+		}
+		return t.now().Sub(info.Modified) < waiterLife, nil
+	}
+	return false, nil
+}
+
+func (t *turns) release(ctx context.Context, n int, why string) error {
+	body, _ := json.Marshal(map[string]string{"why": why})
+	err := t.Work.Create(ctx, t.epochKey(n)+".released", body)
+	if errors.Is(err, store.ErrExists) {
+		return nil // released is released
+	}
+	return err
+}
+
+// leave takes the run out of the queue, and gives its turn back when clean says that no worker of it is left.
+func (t *turns) leave(ctx context.Context, plan *Plan, clean bool) error {
+	if err := t.Work.Delete(ctx, t.ticket(plan)); err != nil {
+		return err
+	}
+	if err := t.Work.Delete(ctx, t.prefix+"waiting/"+plan.Start.Run); err != nil {
+		return err
+	}
+	last, err := t.last(ctx)
+	if err != nil || !clean || last.n == 0 || last.released || last.holder.Run != plan.Start.Run {
+		return err
+	}
+	return t.release(ctx, last.n, "finished")
+}
+
+// forget tidies epochs that nobody can ask about any more. The two latest stay:
+// a worker of an older one sees a higher epoch in any case. What cannot be
+// deleted now is deleted next time.
+func (t *turns) forget(ctx context.Context, before int) {
+	for _, prefix := range []string{"epoch-", "life/"} {
+		for info, err := range t.Work.List(ctx, t.prefix+prefix) {
+			if err != nil {
+				return
+			}
+			name := strings.TrimPrefix(info.Key, t.prefix+prefix)
+			if n, err := strconv.Atoi(name[:min(8, len(name))]); err == nil && n < before {
+				_ = t.Work.Delete(ctx, info.Key)
+			}
+		}
+	}
+}
+
+// A fence lets a worker ask before each call whether its epoch still is the
+// highest (rule T3), and shows that it lives.
+type fence struct {
+	turns  *turns
+	epoch  int
+	worker string
+
+	mu     sync.Mutex
+	looked time.Time
+	shown  time.Time
+}
+
+// check is fault.LostTurn when the worker must not write any more. It looks at most every few seconds.
+func (f *fence) check(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.turns.now()
+	if now.Sub(f.shown) >= lifeEvery {
+		key := fmt.Sprintf("%slife/%08d-%s", f.turns.prefix, f.epoch, f.worker)
+		if err := f.turns.Work.Put(ctx, key, strings.NewReader(now.Format(time.RFC3339Nano))); err != nil {
+			return fmt.Errorf("show a sign of life: %w", err)
+		}
+		f.shown = now
+	}
+	if !f.looked.IsZero() && now.Sub(f.looked) < turnTrust {
+		return nil
+	}
+	last, err := f.turns.last(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the turn: %w", err)
+	}
+	if last.n != f.epoch || last.released {
+		return fault.New(fault.LostTurn, "turn_lost", "epoch %d is not the turn any more (%d is the highest)", f.epoch, last.n)
+	}
+	f.looked = now
+	return nil
+}
+
+// givenUpIn turns the time until a holder is given up into the next wait; 0 leaves it to grow as waits do.
+func givenUpIn(wait, patience time.Duration) int {
+	if wait <= patience {
+		return 0
+	}
+	return int(min(wait, 300*time.Second).Seconds()) + 1
+}
