@@ -133,25 +133,31 @@ func (s *Stack) wire() {
 	}
 	s.Steps = &run.Steps{
 		Work: store.S3(s.objects, WorkBucket), Inbox: delivery.Bucket{Client: s.objects},
-		Config: func(context.Context) (*config.Config, error) { return s.options.Config() },
-		Connect: func(ctx context.Context, conn *config.Connection) (*dataverse.Client, error) {
-			return s.connections.Connect(ctx, s.emulated(conn))
-		},
-		Launch: s.launch, Now: time.Now, Log: s.options.Log, Limits: delivery.DefaultLimits, Progress: s.options.Progress,
+		Config:  func(context.Context) (*config.Config, error) { return s.emulated(s.options.Config()) },
+		Connect: s.connections.Connect,
+		Launch:  s.launch, Now: time.Now, Log: s.options.Log, Limits: delivery.DefaultLimits, Progress: s.options.Progress,
 	}
 }
 
-// emulated leads a connection to the embedded organisation: whatever the
+// emulated leads every connection to the embedded organisation: whatever the
 // configuration names, nothing here ever reaches a real environment.
-func (s *Stack) emulated(conn *config.Connection) *config.Connection {
-	local := *conn
-	local.URL, local.Authority, local.CAFile = s.Emulator.URL, s.Emulator.URL, s.Emulator.CAFile
-	local.AllowCustomHost = true
-	local.Credential = "env:PENSTOCK_EMULATOR"
-	if local.Tenant == "" {
-		local.Tenant = "emulated.example"
+func (s *Stack) emulated(cfg *config.Config, err error) (*config.Config, error) {
+	if err != nil {
+		return nil, err
 	}
-	return &local
+	emulated := *cfg
+	emulated.Connections = make(map[string]*config.Connection, len(cfg.Connections))
+	for name, conn := range cfg.Connections {
+		here := *conn
+		here.URL, here.Authority, here.CAFile = s.Emulator.URL, s.Emulator.URL, s.Emulator.CAFile
+		here.AllowCustomHost = true
+		here.Credential = "env:PENSTOCK_EMULATOR"
+		if here.Tenant == "" {
+			here.Tenant = "emulated.example"
+		}
+		emulated.Connections[name] = &here
+	}
+	return &emulated, nil
 }
 
 // created is EventBridge: an object arrived, and the event goes to receive as JSON.

@@ -58,8 +58,9 @@ destinations:
 // A stack of its own for each test, with what ended so far.
 type stack struct {
 	*local.Stack
-	t     *testing.T
-	ended chan ending
+	t      *testing.T
+	ended  chan ending
+	config func() string // penstock.yaml as it is now
 }
 
 type ending struct {
@@ -70,8 +71,8 @@ type ending struct {
 
 func startStack(t *testing.T, dir string, change ...func(*local.StackOptions)) *stack {
 	t.Helper()
-	s := &stack{t: t, ended: make(chan ending, 100)}
-	options := local.StackOptions{Dir: dir, Config: func() (*config.Config, error) { return config.Parse([]byte(testConfig), "penstock.yaml") },
+	s := &stack{t: t, ended: make(chan ending, 100), config: func() string { return testConfig }}
+	options := local.StackOptions{Dir: dir, Config: func() (*config.Config, error) { return config.Parse([]byte(s.config()), "penstock.yaml") },
 		Ended: func(start run.Start, f run.Finished, err error) { s.ended <- ending{start, f, err} },
 		Clock: hurried{},
 		// True limits would throttle a test that floods; the traffic tests turn them on.
@@ -343,11 +344,10 @@ func TestRowsThatTheServiceRejects(t *testing.T) {
 		return b.String()
 	}
 	strict := ""
-	withLookup := func() (*config.Config, error) {
-		return config.Parse([]byte(strings.Replace(testConfig, "audiences: [admin, business]",
-			"columns: {emailaddress1: emailaddress1, lastname: lastname, parentcustomerid: {to: parentcustomerid, table: account}}"+strict, 1)), "penstock.yaml")
+	s.config = func() string {
+		return strings.Replace(testConfig, "audiences: [admin, business]",
+			"columns: {emailaddress1: emailaddress1, lastname: lastname, parentcustomerid: {to: parentcustomerid, table: account}}"+strict, 1)
 	}
-	s.Steps.Config = func(context.Context) (*config.Config, error) { return withLookup() }
 	f := s.drop("inbox/admin/people/few.csv", file(20))
 	if f.State != run.Partial || f.Written != 1480 || f.Rejected != 20 {
 		t.Fatalf("%+v reason %+v", f, f.Reason)

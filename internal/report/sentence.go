@@ -39,7 +39,7 @@ func (r Report) succeeded() string {
 
 func (r Report) partial() string {
 	if r.Written == 0 && r.Unchanged == 0 && r.NotAttempted == 0 {
-		return fmt.Sprintf("None of %s %s %s: %s.", r.count(r.Read), was(r.Read), r.verb(), r.because())
+		return fmt.Sprintf("None of %s %s %s, %s.", r.count(r.Read), was(r.Read), r.verb(), r.because())
 	}
 	text := fmt.Sprintf("%s of %s %s %s; ", number(r.Written), r.count(r.Read), was(r.Written), r.verb())
 	if r.Unchanged > 0 {
@@ -48,7 +48,7 @@ func (r Report) partial() string {
 	if r.NotAttempted > 0 {
 		text += fmt.Sprintf("%s %s not attempted; ", number(r.NotAttempted), was(r.NotAttempted))
 	}
-	return text + fmt.Sprintf("%s %s not, because %s.", number(r.Rejected), was(r.Rejected), r.because())
+	return text + fmt.Sprintf("%s %s not, %s.", number(r.Rejected), was(r.Rejected), r.because())
 }
 
 func (r Report) failed() string {
@@ -71,15 +71,18 @@ func (r Report) verb() string {
 	return "written"
 }
 
-// because names the most frequent reasons.
+// because names the most frequent reasons, if any stands out.
 func (r Report) because() string {
 	const named = 2
 	var parts []string
+	if n := len(r.RejectReasons); n > named && r.RejectReasons[0].Count*3 < r.Rejected {
+		return fmt.Sprintf("for %d different reasons", n)
+	}
 	var others int64
 	for i, reason := range r.RejectReasons {
 		switch {
 		case len(r.RejectReasons) == 1:
-			return reason.Words()
+			return "because " + reason.Words()
 		case i < named:
 			parts = append(parts, fmt.Sprintf("%s (%s)", reason.Words(), number(reason.Count)))
 		default:
@@ -87,9 +90,9 @@ func (r Report) because() string {
 		}
 	}
 	if others > 0 {
-		return strings.Join(parts, ", ") + " and for other reasons (" + number(others) + ")"
+		return "because " + strings.Join(parts, ", ") + " and for other reasons (" + number(others) + ")"
 	}
-	return strings.Join(parts, " and ")
+	return "because " + strings.Join(parts, " and ")
 }
 
 // why is the run's own reason with its place.

@@ -162,7 +162,7 @@ func (w *attempt) run(ctx context.Context) (done bool, err error) {
 
 	w.writer, err = w.client.NewWriter(calls, w.plan.Table, dataverse.WriteOptions{
 		Before:   w.fence.check, // Rule T3: the turn is looked at before each call to the target
-		Observer: w.figures.observer(),
+		Observer: w.observer(),
 	})
 	if err != nil {
 		return false, err
@@ -307,11 +307,11 @@ func (w *attempt) call(ctx context.Context, s span) []span {
 		spans[i].First += s.First
 		spans[i].Last += s.First
 	}
-	w.note(s, states, int64(len(rejects)))
+	w.record(s, states, int64(len(rejects)))
 	return spans
 }
 
-func (w *attempt) note(s span, states []opState, rejects int64) {
+func (w *attempt) record(s span, states []opState, rejects int64) {
 	w.mu.Lock()
 	settled := int64(0)
 	for i, state := range states {
@@ -331,13 +331,24 @@ type figures struct {
 	calls, rows, throttled, retried, bisected, waited atomic.Int64
 }
 
-func (f *figures) observer() dataverse.Observer {
+// observer counts, and tells who watches why it waits.
+func (w *attempt) observer() dataverse.Observer {
+	f := &w.figures
 	return dataverse.Observer{
-		Call:      func(rows int, _ time.Duration) { f.calls.Add(1); f.rows.Add(int64(rows)) },
-		Throttled: func(pause time.Duration) { f.throttled.Add(1); f.waited.Add(int64(pause)) },
-		Retried:   func() { f.retried.Add(1) },
-		Bisected:  func() { f.bisected.Add(1) },
+		Call: func(rows int, _ time.Duration) { f.calls.Add(1); f.rows.Add(int64(rows)) },
+		Throttled: func(pause time.Duration) {
+			f.throttled.Add(1)
+			f.waited.Add(int64(pause))
+			w.explain(fmt.Sprintf("waiting: the service asked for a pause of %s (its limits per user are reached)", pause.Round(time.Second)))
+		},
+		Retried:  func() { f.retried.Add(1); w.explain("the service did not answer well; trying again") },
+		Bisected: func() { f.bisected.Add(1) },
 	}
+}
+
+// explain tells who watches what is going on.
+func (w *attempt) explain(text string) {
+	w.progress(Progress{Run: w.plan.Start.Run, Destination: w.plan.Start.Destination, Step: w.phase, Note: text})
 }
 
 func (f *figures) snapshot() Figures {
