@@ -84,7 +84,7 @@ func (m *Mapping) Hash() string {
 		if c.rule != nil {
 			rule = *c.rule
 		}
-		rules = append(rules, fmt.Sprintf("%q %q %q %q %q", c.from, c.to.Name, c.to.Type, rule.Choice, rule.Table))
+		rules = append(rules, fmt.Sprintf("%q %q %q %q %q %t", c.from, c.to.Name, c.to.Type, rule.Choice, rule.Table, rule.Round))
 	}
 	slices.Sort(rules)
 	text, _ := json.Marshal([]any{"mapping/1", m.table.Name, m.dest.Mode, m.dest.Key, m.dest.Nulls, rules}) // strings always marshal

@@ -47,10 +47,15 @@ func (s *Steps) checkContent(ctx context.Context, plan *Plan) error {
 		if err != nil {
 			return err
 		}
-		if wrote {
-			return fault.New(fault.Refused, "already_loaded", "run %s has already appended rows from a file with the very same content", other).
-				Advise("if the rows are really meant to be there twice, run again with --again")
+		if !wrote {
+			continue
 		}
+		refusal := fault.New(fault.Refused, "already_loaded", "run %s has already appended rows from a file with the very same content", other).
+			Advise("if the rows are really meant to be there twice, run again with --again")
+		if ended, err := s.Finished(ctx, plan.Start.Destination, other); err == nil && ended.State == Failed {
+			refusal.Advise("it did not come to its end: start run %s again, and it goes on where it was", other)
+		}
+		return refusal
 	}
 	return nil
 }
