@@ -27,6 +27,7 @@ func (w *Writer) send(ctx context.Context, c call, out []Outcome) error {
 	if err != nil {
 		return err
 	}
+	w.taken.Add(1)
 	for _, r := range c.records {
 		out[r.at] = Outcome{Result: r.result}
 	}

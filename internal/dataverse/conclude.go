@@ -8,6 +8,12 @@ import (
 	"penstock/internal/fault"
 )
 
+// settleAttempts is how often a call of several rows may end ambiguously before it is sent in halves.
+const settleAttempts = 3
+
+// unanswered is the verdict on a call that again and again got no answer.
+var unanswered = &APIError{Status: http.StatusGatewayTimeout, Code: "0x80044151", Message: "the call got no definite answer"}
+
 // conclude sends a call until it is known what became of it. What is written
 // gets its outcome and leaves the call. A verdict is why the service will not
 // take what is left in it, of which nothing is written; without one nothing is left.
@@ -50,7 +56,14 @@ func (w *Writer) conclude(ctx context.Context, c *call, out []Outcome) (verdict 
 		case len(c.records) < before:
 			tries = 1 // it goes forward
 		}
-		if tries++; tries > maxAttempts {
+		tries++
+		if do == settle && tries >= settleAttempts && len(c.records) > 1 {
+			return unanswered, nil // it may be too much for one call: smaller ones may get an answer
+		}
+		if tries > maxAttempts {
+			if api != nil && api.action() == once && w.taken.Load() > c.taken {
+				return api, nil // the service takes other rows meanwhile: it is this one
+			}
 			return nil, toFault(sent)
 		}
 		if err := w.client.backOff(ctx, &w.options.Observer, tries); err != nil {
@@ -83,10 +96,13 @@ func (w *Writer) judge(ctx context.Context, c *call, sent error, out []Outcome) 
 	case wait, again, settle, blame:
 		return do, api, nil
 	case once, duplicate:
-		if !c.repeat {
+		switch {
+		case do == once && api.Status >= http.StatusInternalServerError:
+			return settle, api, nil // it may have run, or be a passing trouble of the service: no row is blamed at once
+		case !c.repeat && !(do == duplicate && c.message == createMultiple):
 			return blame, api, nil
 		}
-		return do, api, nil
+		return do, api, nil // a create that clashes may clash with itself: settled first
 	case shrink:
 		if len(c.records) > 1 || api.Status == http.StatusRequestEntityTooLarge {
 			return blame, api, nil // of its size; drain halves it

@@ -3,6 +3,7 @@ package dataverse
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"penstock/internal/fault"
 )
@@ -28,6 +29,7 @@ type Writer struct {
 	options WriteOptions
 	odata   string // `{"@odata.type":"Microsoft.Dynamics.CRM.contact"`: how each target starts
 	first   map[*message]*firstCall
+	taken   atomic.Int64 // writing calls that ended well
 }
 
 // message is a bulk action of the service.
@@ -79,7 +81,8 @@ type record struct {
 type call struct {
 	message *message
 	records []record
-	repeat  bool // send once more where a race or a passing mishap may be the cause
+	repeat  bool  // send once more where a race or a passing mishap may be the cause
+	taken   int64 // writing calls that the service had taken when this one was first sent
 }
 
 // Write sends operations and reports what became of each of them, in order. It
@@ -178,6 +181,9 @@ func (w *Writer) place(ctx context.Context, records []record, out []Outcome) (ab
 			absent = append(absent, r)
 		case 1:
 			r.id, r.withKey, r.result = ids[i][0], false, Updated
+			if r.id == r.op.New {
+				r.result = Created // by an attempt of ours that did not live to tell
+			}
 			found = append(found, r)
 		default:
 			out[r.at] = Outcome{Result: Rejected, Code: "ambiguous_key", Message: "several records of the table have this key"}
@@ -201,6 +207,7 @@ func (w *Writer) run(ctx context.Context, c call, out []Outcome) error {
 
 // drain sends calls until every record has its outcome.
 func (w *Writer) drain(ctx context.Context, c call, out []Outcome) error {
+	c.taken = w.taken.Load()
 	pending := []call{c}
 	for len(pending) > 0 {
 		next := pending[len(pending)-1]

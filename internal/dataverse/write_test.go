@@ -544,7 +544,8 @@ func TestOutageEndsInterruptedWithWhatIsKnown(t *testing.T) {
 	if diff := cmp.Diff(append(all(3, Upserted), all(3, NotAttempted)...), results(out)); diff != "" {
 		t.Error(diff)
 	}
-	if got := len(s.sent("CreateMultiple")); got != maxAttempts || retried.Load() != maxAttempts-1 {
+	// Tried whole, then in smaller pieces, then given up.
+	if got := len(s.sent("CreateMultiple")); got < maxAttempts || got > 2*maxAttempts || int(retried.Load()) >= got {
 		t.Errorf("%d attempts, %d retries heard of", got, retried.Load())
 	}
 }
