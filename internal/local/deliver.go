@@ -59,6 +59,17 @@ func (w *Workshop) DeliverFile(ctx context.Context, path, destination string, ag
 // Execute runs or resumes a pinned run under its lock.
 func (w *Workshop) Execute(ctx context.Context, start run.Start) (run.Finished, error) {
 	release, err := w.Locks.Take(start.Run)
+	for range 20 { // a waiting run's look holds the lock for a moment
+		if err != nil || release != nil {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return run.Finished{}, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+		release, err = w.Locks.Take(start.Run)
+	}
 	if err != nil {
 		return run.Finished{}, err
 	}

@@ -78,17 +78,24 @@ func (s *Stack) takeDrop(ctx context.Context, path string) (key string, err erro
 	if strings.Count(relative, string(filepath.Separator)) < 2 {
 		return key, fmt.Errorf("put it into %s", filepath.Join(s.Drop, "AUDIENCE", "DESTINATION"))
 	}
-	f, err := os.Open(path)
-	if err != nil {
+	if err := s.upload(ctx, path, key); err != nil {
 		return key, err
-	}
-	defer f.Close()
-	if _, err := s.objects.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(InboxBucket), Key: &key, Body: f}); err != nil {
-		return key, fmt.Errorf("upload it: %w", err)
 	}
 	taken := filepath.Join(filepath.Dir(s.Drop), "taken", relative)
 	if err := os.MkdirAll(filepath.Dir(taken), 0o755); err != nil {
 		return key, err
 	}
 	return key, os.Rename(path, taken)
+}
+
+func (s *Stack) upload(ctx context.Context, path, key string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := s.objects.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(InboxBucket), Key: &key, Body: f}); err != nil {
+		return fmt.Errorf("upload it: %w", err)
+	}
+	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -113,7 +115,8 @@ func loopback(addr string) bool {
 }
 
 func (e *Emulator) serve(l net.Listener) {
-	server := &http.Server{Handler: e.Server, ReadHeaderTimeout: 30 * time.Second}
+	server := &http.Server{Handler: e.Server, ReadHeaderTimeout: 30 * time.Second,
+		ErrorLog: log.New(io.Discard, "", 0)} // clients that leave in a handshake are no news to who reads the terminal
 	e.servers = append(e.servers, server)
 	go func() { _ = server.Serve(l) }() // ends with Close; clients see the rest
 }
@@ -121,6 +124,9 @@ func (e *Emulator) serve(l net.Listener) {
 // Close lets requests in flight end, until ctx is done, and closes the organisation.
 func (e *Emulator) Close(ctx context.Context) error {
 	var errs []error
+	if e.Server != nil {
+		e.Server.Traffic().Close() // what is only delayed goes on at once
+	}
 	for _, server := range e.servers {
 		if err := server.Shutdown(ctx); err != nil {
 			errs = append(errs, server.Close())

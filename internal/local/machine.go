@@ -24,6 +24,9 @@ var substitutions = map[string]string{
 	"WorkBucket":      "work",
 }
 
+// failedRun is the Error of the state machine's Fail state.
+const failedRun = "RunFailed"
+
 // maxItems bounds a Map's item list.
 const maxItems = 64 << 20
 
@@ -97,8 +100,8 @@ func (m *Machine) Run(ctx context.Context, start run.Start) (run.Finished, error
 		return finished, json.Unmarshal(output, &finished)
 	case ctx.Err() != nil:
 		return m.account(start, run.Caught{Error: string(fault.Interrupted), Cause: `{"errorMessage":"stopped: the run was stopped; start it again to go on"}`})
-	case errors.As(err, &failure):
-		// The Fail state: Finish has written the account already.
+	case errors.As(err, &failure) && failure.Name == failedRun:
+		// The Fail state: Finish has written the account of this execution.
 		finished, ferr := m.steps.Finished(context.WithoutCancel(ctx), start.Destination, start.Run)
 		if ferr == nil {
 			return finished, nil

@@ -44,6 +44,7 @@ type StackOptions struct {
 	Log       *slog.Logger
 	Progress  func(run.Progress)
 	Ended     func(run.Start, run.Finished, error) // a run came to its end
+	Ignored   func(key, why string)                // an upload starts nothing; nil for nobody
 	Emulator  dataversetest.Options                // its File is set by the stack
 	Clock     dataverse.Clock                      // of the client's waits; nil is the wall clock
 }
@@ -61,6 +62,7 @@ type Stack struct {
 	connections *run.Connections
 	objects     *s3.Client
 
+	ready   chan struct{}   // closed when events can be taken, or never will be
 	ctx     context.Context // of the runs
 	stop    context.CancelFunc
 	slots   chan struct{}
@@ -75,9 +77,13 @@ func StartStack(o StackOptions) (s *Stack, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s = &Stack{options: o, slots: make(chan struct{}, runsAtOnce), active: map[string]bool{}, Drop: filepath.Join(o.Dir, "drop")}
+	s = &Stack{options: o, slots: make(chan struct{}, runsAtOnce), active: map[string]bool{}, ready: make(chan struct{}), Drop: filepath.Join(o.Dir, "drop")}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	defer func() {
+		if err != nil {
+			s.stop() // before events are let in: they are kept for the next start
+		}
+		close(s.ready)
 		if err != nil {
 			s.Close(context.Background())
 		}
@@ -160,24 +166,35 @@ func (s *Stack) emulated(cfg *config.Config, err error) (*config.Config, error) 
 	return &emulated, nil
 }
 
+// errNotUp keeps an event for the next start.
+var errNotUp = errors.New("the stack is not up")
+
 // created is EventBridge: an object arrived, and the event goes to receive as JSON.
-func (s *Stack) created(e bucket.Event) {
+// Events of an earlier process come before the stack is up: they wait.
+func (s *Stack) created(e bucket.Event) error {
+	<-s.ready
+	if s.ctx.Err() != nil {
+		return errNotUp
+	}
 	if e.Bucket != InboxBucket {
-		return
+		return nil
 	}
 	body, err := e.EventBridge("us-east-1", "000000000000")
 	if err != nil {
-		s.options.Log.Error("event", "error", err)
-		return
+		return fmt.Errorf("render the event: %w", err)
 	}
 	var event run.Event
 	if err := json.Unmarshal(body, &event); err != nil {
-		s.options.Log.Error("event", "error", err)
-		return
+		return fmt.Errorf("read the event: %w", err)
 	}
-	if _, err := s.Steps.Receive(s.ctx, event); err != nil {
-		s.options.Log.Error("receive", "error", err)
+	received, err := s.Steps.Receive(s.ctx, event)
+	if err != nil {
+		return err
 	}
+	if received.State == run.Ignored && s.options.Ignored != nil {
+		s.options.Ignored(event.Detail.Object.Key, received.Why)
+	}
+	return nil
 }
 
 // launch is StartExecution: idempotent by name.

@@ -375,9 +375,13 @@ func TestFaultsOnTheWireLoseAndDoubleNothing(t *testing.T) {
 		"cut:every=4,path=Multiple",
 		"status-after:status=503,every=3,path=Multiple",
 		"status-before:status=502,every=3,path=Multiple",
+		"status-after:status=500,every=2,path=Multiple",
+		"status-after:status=500,first=1,path=Multiple",
+		"status-before:status=500,after=3,first=60,path=Multiple",
+		"status-before:status=504,min_rows=30,path=Multiple",
 		"deadlock:every=4,path=Multiple",
 		"throttle:every=5,path=Multiple,retry_after=1",
-		"unauthorized:every=6,path=Multiple",
+		"unauthorized:after=3,times=1,path=Multiple", // a call turned down twice is a credential refused
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +25,8 @@ const (
 	applyTime = 5 * time.Minute
 	// drainTime is how long calls in flight may end on their own after the worker was told to stop.
 	drainTime = 60 * time.Second
+	// endTime is for writing down how the attempt ended.
+	endTime = 10 * time.Second
 )
 
 // Apply writes one chunk. It may be called again for a chunk that is done, half
@@ -37,7 +40,8 @@ func (s *Steps) Apply(ctx context.Context, in ApplyIn) (Applied, error) {
 	done, err := s.applyChunk(ctx, plan, in)
 	if err != nil {
 		// Told to Finish; that it cannot be written down must not hide the failure itself.
-		_ = store.PutJSON(context.WithoutCancel(ctx), s.Work, failureKey(plan.folder(), chunkName(in.Phase, in.Chunk.N)), reasonOf(err))
+		why := failure{Reason: *reasonOf(err), At: s.now()}
+		_ = store.PutJSON(context.WithoutCancel(ctx), s.Work, failureKey(plan.folder(), plan.By, chunkName(in.Phase, in.Chunk.N)), why)
 		return Applied{}, fmt.Errorf("apply chunk %d of run %s: %w", in.Chunk.N, in.Run, err)
 	}
 	if !done {
@@ -47,7 +51,7 @@ func (s *Steps) Apply(ctx context.Context, in ApplyIn) (Applied, error) {
 }
 
 func (s *Steps) applyChunk(ctx context.Context, plan *Plan, in ApplyIn) (done bool, err error) {
-	known, err := s.readJournals(ctx, plan.folder(), in.Phase, in.Chunk)
+	known, err := s.readJournals(ctx, plan, in.Phase, in.Chunk)
 	if err != nil {
 		return false, err
 	}
@@ -59,7 +63,7 @@ func (s *Steps) applyChunk(ctx context.Context, plan *Plan, in ApplyIn) (done bo
 	if err := f.check(ctx); err != nil {
 		return false, err
 	}
-	w := &attempt{Steps: s, plan: plan, phase: in.Phase, fence: f, states: known.states, until: s.now().Add(applyTime)}
+	w := &attempt{Steps: s, plan: plan, phase: in.Phase, fence: f, states: known.states, until: s.until(ctx)}
 	if w.ops, err = readChunk(ctx, s.Work, in.Chunk); err != nil {
 		return false, err
 	}
@@ -69,10 +73,22 @@ func (s *Steps) applyChunk(ctx context.Context, plan *Plan, in ApplyIn) (done bo
 	if w.client, err = s.connection(ctx, plan); err != nil {
 		return false, err
 	}
-	if w.journal, err = s.begin(ctx, plan.folder(), in.Phase, in.Chunk, known.attempt, worker); err != nil {
+	if w.journal, err = s.begin(ctx, plan, in.Phase, in.Chunk, known.attempt, worker); err != nil {
 		return false, err
 	}
 	return w.run(ctx)
+}
+
+// until is when apply stops sending: after its own time, or so long before its
+// deadline that calls in flight can end and be written down.
+func (s *Steps) until(ctx context.Context) time.Time {
+	until := s.now().Add(applyTime)
+	if deadline, ok := ctx.Deadline(); ok {
+		if latest := deadline.Add(-drainTime - endTime); latest.Before(until) {
+			until = latest
+		}
+	}
+	return until
 }
 
 // remainingRejects is how many rejects this chunk may have before the run stops:
@@ -90,7 +106,7 @@ func (s *Steps) remainingRejects(ctx context.Context, plan *Plan, chunk string) 
 		return left, nil
 	}
 	latest := map[string]int64{} // by chunk: a later attempt's count includes the earlier ones'
-	prefix := endedPrefix(plan.folder())
+	prefix := endedPrefix(plan.folder(), plan.By)
 	for info, err := range s.Work.List(ctx, prefix) {
 		if err != nil {
 			return 0, fmt.Errorf("count the rejects so far: %w", err)
@@ -157,6 +173,11 @@ func (w *attempt) run(ctx context.Context) (done bool, err error) {
 	// outcome known is better than one to settle later.
 	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	if deadline, ok := ctx.Deadline(); ok {
+		// The client must know it too: a pause that ends later is not waited for.
+		calls, cancel = context.WithDeadline(calls, deadline.Add(-endTime))
+		defer cancel()
+	}
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })
 	defer stop()
 
@@ -194,15 +215,17 @@ feed:
 	}
 	close(work)
 	slots.Wait()
-	if err := w.journal.end(calls, w.states, w.figures.snapshot()); err != nil && w.failure == nil {
+	ending, ended := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	defer ended()
+	if err := w.journal.end(ending, w.states, w.figures.snapshot()); err != nil && w.failure == nil {
 		w.failure = fmt.Errorf("write down the end: %w", err)
 	}
 	left := len(pending(w.states)) > 0
 	switch {
+	case w.failure != nil: // also when all is written but not all of it written down
+		return false, w.failure
 	case !left:
 		return true, nil
-	case w.failure != nil:
-		return false, w.failure
 	case ctx.Err() != nil:
 		return false, fault.New(fault.Interrupted, "stopped", "the worker was stopped").Because(ctx.Err())
 	case w.rejected > w.allowed:
@@ -257,16 +280,29 @@ func (w *attempt) slot(ctx context.Context, work <-chan span) {
 			w.fail(err)
 			break
 		}
-		known = w.call(ctx, s)
+		before := w.announce(s)
+		known = w.call(ctx, s, before)
 	}
 	if len(known) > 0 {
-		if err := w.journal.write(ctx, segment{Spans: known}); err != nil {
+		if err := w.journal.write(context.WithoutCancel(ctx), segment{Spans: known}); err != nil {
 			w.fail(err)
 		}
 	}
 	for range work {
 		// A slot that failed still takes what it is offered, so that the feeder never hangs.
 	}
+}
+
+// announce marks a stretch as being sent: whatever happens now, it may have been.
+// It returns what was known before.
+func (w *attempt) announce(s span) (before []opState) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before = slices.Clone(w.states[s.First : s.Last+1])
+	for i := s.First; i <= s.Last; i++ {
+		w.states[i] = max(w.states[i], sending)
+	}
+	return before
 }
 
 func (w *attempt) fail(err error) {
@@ -277,8 +313,18 @@ func (w *attempt) fail(err error) {
 	}
 }
 
+// definite tells whether a failure of Write says that what has no outcome was not
+// written: refused, or held back before it was sent.
+func definite(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Denied, fault.Refused, fault.LostTurn, fault.Throttled:
+		return true
+	}
+	return false
+}
+
 // call sends one stretch and notes what became of it.
-func (w *attempt) call(ctx context.Context, s span) []span {
+func (w *attempt) call(ctx context.Context, s span, before []opState) []span {
 	ops := w.ops[s.First : s.Last+1]
 	outcomes, err := w.writer.Write(ctx, ops)
 	if err != nil {
@@ -291,16 +337,24 @@ func (w *attempt) call(ctx context.Context, s span) []span {
 		if i < len(outcomes) {
 			states[i] = stateOf(outcomes[i].Result)
 		}
+		if states[i] == sending && definite(err) {
+			states[i] = before[i]
+		}
 		if states[i] == rejected {
 			r := serverReject{Op: s.First + i}
 			r.Row, r.Line, r.Code, r.Message = ops[i].Row, ops[i].Line, outcomes[i].Code, outcomes[i].Message
 			rejects = append(rejects, r)
 		}
 	}
-	if err := w.journal.reject(ctx, rejects); err != nil {
-		// Unnoted rejects stay unsettled: the next attempt sends them again and is told again.
+	if err := w.journal.reject(context.WithoutCancel(ctx), rejects); err != nil {
+		// A reject without its reason written down is none: the next attempt sends the row again and is told again.
 		w.fail(err)
-		return nil
+		for i := range states {
+			if states[i] == rejected {
+				states[i] = sending
+			}
+		}
+		rejects = nil
 	}
 	spans := spansOf(states)
 	for i := range spans {
@@ -315,7 +369,7 @@ func (w *attempt) record(s span, states []opState, rejects int64) {
 	w.mu.Lock()
 	settled := int64(0)
 	for i, state := range states {
-		w.states[s.First+i] = max(w.states[s.First+i], state)
+		w.states[s.First+i] = state
 		if state.settled() {
 			settled++
 		}

@@ -43,7 +43,7 @@ func (s *Steps) checkContent(ctx context.Context, plan *Plan) error {
 		if other == plan.Start.Run {
 			continue
 		}
-		wrote, err := s.hasResults(ctx, plan.Start.Destination, other)
+		wrote, err := s.any(ctx, folder(plan.Start.Destination, other)+"results/")
 		if err != nil {
 			return err
 		}
@@ -52,20 +52,17 @@ func (s *Steps) checkContent(ctx context.Context, plan *Plan) error {
 		}
 		refusal := fault.New(fault.Refused, "already_loaded", "run %s has already appended rows from a file with the very same content", other).
 			Advise("if the rows are really meant to be there twice, run again with --again")
-		if ended, err := s.Finished(ctx, plan.Start.Destination, other); err == nil && ended.State == Failed {
-			refusal.Advise("it did not come to its end: start run %s again, and it goes on where it was", other)
+		if !s.complete(ctx, plan.Start.Destination, other) {
+			// Going on is right; appending anew would double what is there.
+			refusal.Advise("it did not come to its end: resume run %s, and it goes on where it was", other)
 		}
 		return refusal
 	}
 	return nil
 }
 
-func (s *Steps) hasResults(ctx context.Context, destination, run string) (bool, error) {
-	for _, err := range s.Work.List(ctx, folder(destination, run)+"results/") {
-		if err != nil {
-			return false, fmt.Errorf("look for results of run %s: %w", run, err)
-		}
-		return true, nil
-	}
-	return false, nil
+// complete tells whether a run came to its end. Where that cannot be told it has not.
+func (s *Steps) complete(ctx context.Context, destination, run string) bool {
+	ended, err := s.Finished(ctx, destination, run)
+	return err == nil && (ended.State == Succeeded || ended.State == Partial)
 }

@@ -22,16 +22,13 @@ const (
 	Failed    = report.Failed
 )
 
+// mapFailed is the error of a Map one of whose children failed; the children's own words are in failures/.
+const mapFailed = "States.ExceedToleratedFailureThreshold"
+
 // Finish accounts for every row, writes the report and the reject file, and
 // gives the turn back. It is always reached: at the end, after a Catch, and for
 // an execution that died. It may run twice, and again after the run was resumed.
 func (s *Steps) Finish(ctx context.Context, in FinishIn) (Finished, error) {
-	if !in.died.IsZero() {
-		// The execution may have come as far as its report, which knows the reason better than an event does.
-		if r, err := s.Report(ctx, in.Destination, in.Run); err == nil && r.Finished.After(in.died) {
-			return finishedOf(r), nil
-		}
-	}
 	plan, err := s.readPlan(ctx, in.Destination, in.Run)
 	if err != nil {
 		return Finished{}, err
@@ -39,11 +36,15 @@ func (s *Steps) Finish(ctx context.Context, in FinishIn) (Finished, error) {
 	if plan == nil { // prepare failed before it could decide
 		plan = &Plan{V: 1, State: Refused, Start: in.Start}
 	}
-	t, err := s.tallyRun(ctx, plan)
+	if err := s.stopWorkers(ctx, plan, in); err != nil {
+		return Finished{}, fmt.Errorf("stop the workers of run %s: %w", in.Run, err)
+	}
+	t, err := s.tallyRun(ctx, plan, in.since())
 	if err != nil {
 		return Finished{}, fmt.Errorf("account for run %s: %w", in.Run, err)
 	}
 	r := s.account(plan, in, t)
+	s.keepReason(ctx, in, r)
 	if len(t.rejects) > 0 {
 		if r.Rejects, err = s.writeRejects(ctx, plan, t.rejects, r); err != nil {
 			return Finished{}, fmt.Errorf("write the rejects of run %s: %w", in.Run, err)
@@ -53,8 +54,11 @@ func (s *Steps) Finish(ctx context.Context, in FinishIn) (Finished, error) {
 		return Finished{}, fmt.Errorf("write the report of run %s: %w", in.Run, err)
 	}
 	if plan.State == Proven {
-		// Rule T4: a failed run may have left workers behind; its turn is then given up only after their time.
-		clean := r.State != Failed || s.Drained && r.Uncertain == 0
+		// Rule T4: where workers may be left behind the turn is given up only after their time.
+		clean := r.State != Failed && t.open == 0
+		if s.Drained {
+			clean = r.Uncertain == 0
+		}
 		if err := (&turns{Steps: s, prefix: "turns/" + plan.target() + "/"}).leave(ctx, plan, clean); err != nil {
 			return Finished{}, fmt.Errorf("give back the turn of run %s: %w", in.Run, err)
 		}
@@ -62,6 +66,25 @@ func (s *Steps) Finish(ctx context.Context, in FinishIn) (Finished, error) {
 	s.log().Info("run finished", "run", r.Run, "destination", r.Destination, "state", r.State, "read", r.Read,
 		"written", r.Written, "unchanged", r.Unchanged, "rejected", r.Rejected, "not_attempted", r.NotAttempted)
 	return finishedOf(r), nil
+}
+
+// since is when the present execution's own failures begin.
+func (in *FinishIn) since() time.Time {
+	if in.Turn != nil {
+		return in.Turn.Taken
+	}
+	return in.died
+}
+
+// keepReason gives the report of an execution that died the reason that its own
+// Finish has told already, which knows more than an event does.
+func (s *Steps) keepReason(ctx context.Context, in FinishIn, r *report.Report) {
+	if in.died.IsZero() || r.State != Failed {
+		return
+	}
+	if told, err := s.Report(ctx, in.Destination, in.Run); err == nil && told.Finished.After(in.died) && told.Reason != nil {
+		r.Reason = told.Reason
+	}
 }
 
 // account fills the report from what was planned, counted and caught.
@@ -93,6 +116,9 @@ func (s *Steps) account(plan *Plan, in FinishIn, t *tally) *report.Report {
 	if reason != nil {
 		r.Reason = (*report.Reason)(reason)
 	}
+	if t.open > 0 && r.State == Failed && !s.Drained {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d workers had not said how they ended when this was written: more rows may have been written than are counted here.", t.open))
+	}
 	if len(plan.Ignored) > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("The columns %s were ignored: they are Penstock's own, from an earlier reject file.", strings.Join(plan.Ignored, ", ")))
 	}
@@ -103,12 +129,14 @@ func (s *Steps) account(plan *Plan, in FinishIn, t *tally) *report.Report {
 func stateOfRun(plan *Plan, in FinishIn, t *tally) (string, *Reason) {
 	c := t.counts
 	switch {
-	case in.Error != nil && t.failure != nil && !in.Error.stopped():
-		return Failed, t.failure
+	case t.failure != nil && (in.Error != nil && in.Error.Error == mapFailed || !in.died.IsZero()):
+		return Failed, &t.failure.Reason
 	case in.Error != nil:
 		return Failed, in.Error.reason()
 	case plan.State == Refused && plan.Reason != nil:
 		return Refused, plan.Reason
+	case in.Turn != nil && in.Turn.State == Refused && c.Written()+c.Uncertain > 0: // by an earlier execution of the run
+		return Failed, in.Turn.Reason
 	case in.Turn != nil && in.Turn.State == Refused:
 		return Refused, in.Turn.Reason
 	case c.NotAttempted > 0 || plan.State != Proven:
@@ -125,7 +153,7 @@ func (c *Caught) reason() *Reason {
 	var cause struct {
 		Message string `json:"errorMessage"`
 	}
-	r := &Reason{Kind: c.Error, Code: "stopped", Message: "the run was stopped by " + c.Error}
+	r := &Reason{Kind: c.Error, Code: "step_failed", Message: "a step failed with " + c.Error}
 	if json.Unmarshal([]byte(c.Cause), &cause) == nil && cause.Message != "" {
 		if code, message, ok := strings.Cut(cause.Message, ": "); ok && !strings.ContainsAny(code, " \t") {
 			r.Code, r.Message = code, message
@@ -206,9 +234,6 @@ func finishedOf(r *report.Report) Finished {
 func (f Finished) Stopped() bool {
 	return f.State == Failed && f.Reason != nil && f.Reason.Code == "stopped"
 }
-
-// stopped tells that somebody stopped the whole run, which is then the reason, whatever its workers say.
-func (c *Caught) stopped() bool { return strings.Contains(c.Cause, `"stopped: `) }
 
 // stepTimes is when prepare began and how long each step took; the last one's time includes earlier attempts'.
 func stepTimes(plan *Plan, in FinishIn, end time.Time) (started time.Time, steps []report.Step) {

@@ -149,18 +149,20 @@ type journals struct {
 	states  []opState
 	attempt int // the highest attempt's number
 	figures Figures
+	open    bool // an attempt has begun and not said how it ended
 }
 
 // readJournals merges the journals of all attempts at a chunk.
-func (s *Steps) readJournals(ctx context.Context, folder, phase string, ref ChunkRef) (*journals, error) {
-	name := chunkName(phase, ref.N)
+func (s *Steps) readJournals(ctx context.Context, plan *Plan, phase string, ref ChunkRef) (*journals, error) {
+	name, folder := chunkName(phase, ref.N), plan.folder()
+	ends := endedPrefix(folder, plan.By) + name + ".attempt-"
 	j := &journals{states: make([]opState, ref.Operations)}
 	ended := map[int]bool{}
-	for info, err := range s.Work.List(ctx, endedPrefix(folder)+name+".attempt-") {
+	for info, err := range s.Work.List(ctx, ends) {
 		if err != nil {
 			return nil, fmt.Errorf("list the ends of chunk %d: %w", ref.N, err)
 		}
-		k, err := attemptOf(info.Key, endedPrefix(folder)+name+".attempt-")
+		k, err := attemptOf(info.Key, ends)
 		if err != nil {
 			return nil, err
 		}
@@ -175,7 +177,7 @@ func (s *Steps) readJournals(ctx context.Context, folder, phase string, ref Chun
 		j.attempt = max(j.attempt, k)
 		ended[k] = true
 	}
-	prefix := folder + "results/" + name + ".attempt-"
+	prefix := folder + "results/" + plan.By + "/" + name + ".attempt-"
 	for info, err := range s.Work.List(ctx, prefix) {
 		if err != nil {
 			return nil, fmt.Errorf("list the journals of chunk %d: %w", ref.N, err)
@@ -188,6 +190,7 @@ func (s *Steps) readJournals(ctx context.Context, folder, phase string, ref Chun
 		if ended[k] {
 			continue // its end says it all
 		}
+		j.open = true
 		var seg segment
 		if err := store.ReadJSON(ctx, s.Work, info.Key, &seg); err != nil {
 			return nil, fmt.Errorf("read the journal of attempt %d at chunk %d: %w", k, ref.N, err)
@@ -221,9 +224,9 @@ type journal struct {
 }
 
 // begin claims the first free attempt number after the known ones; of two workers on one chunk each gets its own (rule I4).
-func (s *Steps) begin(ctx context.Context, folder, phase string, ref ChunkRef, known int, worker string) (*journal, error) {
+func (s *Steps) begin(ctx context.Context, plan *Plan, phase string, ref ChunkRef, known int, worker string) (*journal, error) {
 	for k := known + 1; ; k++ {
-		j := &journal{work: s.Work, folder: folder, attempt: attemptName(chunkName(phase, ref.N), k)}
+		j := &journal{work: s.Work, folder: plan.folder(), attempt: attemptName(plan.By, chunkName(phase, ref.N), k)}
 		err := j.write(ctx, segment{Worker: worker})
 		if errors.Is(err, store.ErrExists) {
 			continue

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"penstock/internal/config"
@@ -74,7 +75,7 @@ func (p *Plan) ids() recordIDs {
 
 // allowedRejects is how many rejects the run may have before it stops.
 func allowedRejects(percent float64, read int64) int64 {
-	return int64(percent * float64(read) / 100)
+	return int64(math.Floor(percent*float64(read)/100 + 1e-9)) // 2.3 % of 1,000 are 23, in spite of binary fractions
 }
 
 // readPlan reads run.json; nil when prepare has not decided yet.

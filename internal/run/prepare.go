@@ -13,8 +13,10 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"penstock/internal/config"
 	"penstock/internal/dataverse"
@@ -25,7 +27,7 @@ import (
 )
 
 // spoolBudget is how much of a file's operations prepare holds in memory before it spills.
-const spoolBudget = 48 << 20
+const spoolBudget = 24 << 20
 
 // defaultParallel is how many chunks are written at once when the destination
 // says nothing: with eight calls in flight each, more than most environments take.
@@ -59,9 +61,9 @@ func (s *Steps) Prepare(ctx context.Context, in Start) (Prepared, error) {
 func (s *Steps) decide(ctx context.Context, in Start) (*Plan, error) {
 	started := s.now()
 	plan := &Plan{V: 1, Start: in, By: attemptID()}
-	dir, err := os.MkdirTemp(s.scratch(), "penstock-prepare-*")
+	dir, err := s.scratchOf(in.Run)
 	if err != nil {
-		return nil, spillFault(err)
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	p := &preparation{Steps: s, plan: plan, dir: dir}
@@ -80,6 +82,25 @@ func (s *Steps) decide(ctx context.Context, in Start) (*Plan, error) {
 	plan.PreparedAt = s.now()
 	plan.Seconds = plan.PreparedAt.Sub(started).Seconds()
 	return s.settlePlan(ctx, plan)
+}
+
+// scratchOf makes a scratch directory for a run. What an attempt that was killed
+// left there holds row values, so it goes first; one run is prepared by one process at a time.
+func (s *Steps) scratchOf(run string) (string, error) {
+	left, err := filepath.Glob(filepath.Join(s.scratch(), "penstock-"+run+"-*"))
+	if err != nil {
+		return "", spillFault(err)
+	}
+	for _, dir := range left {
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > s.Worker {
+			_ = os.RemoveAll(dir)
+		}
+	}
+	dir, err := os.MkdirTemp(s.scratch(), "penstock-"+run+"-*")
+	if err != nil {
+		return "", spillFault(err)
+	}
+	return dir, nil
 }
 
 // attemptID tells attempts at prepare apart; it is no secret and no identity.
@@ -384,7 +405,8 @@ type nopCloser struct{ io.ReadSeeker }
 
 func (nopCloser) Close() error { return nil }
 
-// summing hashes what is read through it.
+// summing hashes what is read through it. A read that fails is the transport's
+// fault: the step may be tried again.
 type summing struct {
 	r    io.Reader
 	hash hash.Hash
@@ -393,6 +415,9 @@ type summing struct {
 func (s *summing) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	s.hash.Write(p[:n])
+	if err != nil && err != io.EOF {
+		err = fault.New(fault.Interrupted, "inbox_unreachable", "the delivery could not be read to its end").Because(err)
+	}
 	return n, err
 }
 

@@ -33,6 +33,7 @@ type Steps struct {
 	Connect func(context.Context, *config.Connection) (*dataverse.Client, error)           // cached by the caller: all runs of a connection share one budget
 	Launch  func(ctx context.Context, name string, input []byte) (started bool, err error) // starts an execution; false: that name was started before
 	Now     func() time.Time
+	Sleep   func(context.Context, time.Duration) error // nil: a timer
 	Log     *slog.Logger
 
 	Scratch string          // directory for spill files; "" is the system's

@@ -19,6 +19,7 @@ import (
 // rest to files; the results are the same.
 type spool struct {
 	dir        string
+	keyed      bool
 	partitions []partition
 	seed       maphash.Seed
 	held       int // bytes in memory
@@ -32,17 +33,23 @@ type partition struct {
 }
 
 // partitionBytes is about how much of the input one partition covers: sealing
-// one holds it in memory whole.
-const partitionBytes = 16 << 20
+// one holds it in memory whole, as operations, which are about four times as long.
+const partitionBytes = 4 << 20
+
+// unknownBytes is taken for an input whose size nobody told.
+const unknownBytes = 1 << 30
 
 // newSpool sizes the spool for an input of so many bytes. Operations without a
 // key stay in order in one partition that is only ever streamed.
 func newSpool(dir string, inputBytes int64, keyed bool, budget int) *spool {
 	n := int64(1)
+	if inputBytes <= 0 {
+		inputBytes = unknownBytes
+	}
 	if keyed {
 		n = min(max(inputBytes/partitionBytes, 1), 512)
 	}
-	return &spool{dir: dir, partitions: make([]partition, n), seed: maphash.MakeSeed(), budget: budget}
+	return &spool{dir: dir, keyed: keyed, partitions: make([]partition, n), seed: maphash.MakeSeed(), budget: budget}
 }
 
 // entry is one operation in the spool.
@@ -114,7 +121,7 @@ func (s *spool) seal(keep func(line []byte) error, drop func(row.Reject) error) 
 	for i := range s.partitions {
 		p := &s.partitions[i]
 		var err error
-		if len(s.partitions) == 1 && p.spilled > 0 && p.keyless() {
+		if !s.keyed {
 			err = p.stream(keep)
 		} else {
 			err = p.resolve(keep, drop)
@@ -127,17 +134,28 @@ func (s *spool) seal(keep func(line []byte) error, drop func(row.Reject) error) 
 	return nil
 }
 
-func (p *partition) keyless() bool {
-	var e entry
-	if len(p.buffer) == 0 {
-		return true
+// stream passes operations without keys on, in order and without holding what was spilled.
+func (p *partition) stream(keep func([]byte) error) error {
+	if err := p.streamFile(keep); err != nil {
+		return err
 	}
-	_, err := e.decode(p.buffer)
-	return err == nil && len(e.key) == 0
+	var e entry
+	for b := p.buffer; len(b) > 0; {
+		var err error
+		if b, err = e.decode(b); err != nil {
+			return err
+		}
+		if err := keep(e.op); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// stream passes the operations of a spilled partition without keys on, in order.
-func (p *partition) stream(keep func([]byte) error) error {
+func (p *partition) streamFile(keep func([]byte) error) error {
+	if p.spilled == 0 {
+		return nil
+	}
 	f, err := os.Open(p.file)
 	if err != nil {
 		return spillFault(err)
@@ -149,7 +167,7 @@ func (p *partition) stream(keep func([]byte) error) error {
 	for {
 		buffer, err = e.read(r, buffer)
 		if err == io.EOF {
-			break
+			return nil
 		}
 		if err != nil {
 			return spillFault(err)
@@ -158,26 +176,13 @@ func (p *partition) stream(keep func([]byte) error) error {
 			return err
 		}
 	}
-	for b := p.buffer; len(b) > 0; {
-		if b, err = e.decode(b); err != nil {
-			return err
-		}
-		if err := keep(e.op); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // resolve loads a partition, lets the last row of each key win and rejects the earlier ones.
 func (p *partition) resolve(keep func([]byte) error, drop func(row.Reject) error) error {
-	data := p.buffer
-	if p.spilled > 0 {
-		file, err := os.ReadFile(p.file)
-		if err != nil {
-			return spillFault(err)
-		}
-		data = append(file, p.buffer...)
+	data, err := p.load()
+	if err != nil {
+		return err
 	}
 	winners := make(map[string]winner)
 	for at, b := 0, data; len(b) > 0; at++ {
@@ -212,6 +217,23 @@ func (p *partition) resolve(keep func([]byte) error, drop func(row.Reject) error
 }
 
 type winner struct{ at, line int }
+
+// load is the whole partition, file and buffer, in one piece of memory.
+func (p *partition) load() ([]byte, error) {
+	if p.spilled == 0 {
+		return p.buffer, nil
+	}
+	f, err := os.Open(p.file)
+	if err != nil {
+		return nil, spillFault(err)
+	}
+	defer f.Close()
+	data := make([]byte, p.spilled, p.spilled+int64(len(p.buffer)))
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, spillFault(err)
+	}
+	return append(data, p.buffer...), nil
+}
 
 // decode takes one entry off b; its slices point into b.
 func (e *entry) decode(b []byte) (rest []byte, err error) {

@@ -67,6 +67,22 @@ func TestSpoolKeepsTheLastOfEachKeyInMemoryAndSpilled(t *testing.T) {
 	}
 }
 
+func TestSpoolThatSpilledItsLastEntryStillResolvesKeys(t *testing.T) {
+	for _, budget := range []int{1, 30, 60} {
+		s := newSpool(t.TempDir(), 1, true, budget)
+		for n := int64(1); n <= 6; n++ {
+			if err := s.add(entry{row: n, line: int(n), key: []byte("same"), op: fmt.Appendf(nil, "op %d\n", n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept, dropped := 0, 0
+		err := s.seal(func([]byte) error { kept++; return nil }, func(row.Reject) error { dropped++; return nil })
+		if err != nil || kept != 1 || dropped != 5 {
+			t.Errorf("budget %d: kept %d, dropped %d, %v", budget, kept, dropped, err)
+		}
+	}
+}
+
 func TestSpoolKeepsTheOrderOfRowsWithoutKeys(t *testing.T) {
 	for _, budget := range []int{1 << 20, 100} {
 		s := newSpool(t.TempDir(), 40*partitionBytes, false, budget)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,12 +31,14 @@ type tally struct {
 	counts  Counts
 	figures Figures
 	rejects []row.Reject // by row number
-	failure *Reason      // why chunks that are not done are not; the gravest
+	since   time.Time    // failures before are another execution's
+	failure *failure     // why chunks that are not done are not; the gravest
+	open    int          // attempts that have begun and not said how they ended
 }
 
 // tallyRun adds up what prepare and every attempt at every chunk wrote down.
-func (s *Steps) tallyRun(ctx context.Context, plan *Plan) (*tally, error) {
-	t := &tally{}
+func (s *Steps) tallyRun(ctx context.Context, plan *Plan, since time.Time) (*tally, error) {
+	t := &tally{since: since}
 	t.counts.Read, t.counts.Rejected = plan.Rows.Read, plan.Rows.Rejected
 	if plan.Rejects != "" {
 		if err := s.collectRejects(ctx, plan.Rejects, nil, t); err != nil {
@@ -66,8 +69,10 @@ func (s *Steps) tallyRun(ctx context.Context, plan *Plan) (*tally, error) {
 	return t, t.check()
 }
 
+const countCode = "counts_do_not_add_up"
+
 func miscount(format string, args ...any) error {
-	return fault.New(fault.Broken, "counts_do_not_add_up", format, args...).
+	return fault.New(fault.Broken, countCode, format, args...).
 		Advise("do not trust this run's figures; keep its folder and report the fault")
 }
 
@@ -90,7 +95,7 @@ func (s *Steps) chunkJournals(ctx context.Context, plan *Plan) ([]*journals, err
 	group.SetLimit(16)
 	for i, ref := range plan.Chunks {
 		group.Go(func() (err error) {
-			all[i], err = s.readJournals(ctx, plan.folder(), "load", ref)
+			all[i], err = s.readJournals(ctx, plan, "load", ref)
 			return err
 		})
 	}
@@ -112,6 +117,9 @@ func (s *Steps) tallyChunk(ctx context.Context, plan *Plan, ref ChunkRef, j *jou
 	t.counts.NotAttempted += n[untouched] + n[sending]
 	t.counts.Uncertain += n[sending]
 	t.figures.add(j.figures)
+	if j.open {
+		t.open++
+	}
 	if n[untouched]+n[sending] > 0 {
 		if err := s.readFailure(ctx, plan, ref, t); err != nil {
 			return err
@@ -121,7 +129,7 @@ func (s *Steps) tallyChunk(ctx context.Context, plan *Plan, ref ChunkRef, j *jou
 		return nil
 	}
 	before := int64(len(t.rejects))
-	prefix := plan.folder() + "rejects/" + chunkName("load", ref.N) + ".attempt-"
+	prefix := plan.folder() + "rejects/" + plan.By + "/" + chunkName("load", ref.N) + ".attempt-"
 	if err := s.collectRejects(ctx, prefix, j.states, t); err != nil {
 		return err
 	}
@@ -180,18 +188,26 @@ func (s *Steps) eachReject(ctx context.Context, key string, visit func(serverRej
 var gravity = map[string]int{string(fault.Denied): 6, string(fault.Refused): 5, string(fault.Broken): 4, string(fault.LostTurn): 3,
 	string(fault.Throttled): 2, string(fault.Interrupted): 1}
 
-// readFailure finds why a chunk was left unfinished, if its worker could still say so.
+// failure is failures/CHUNK.
+type failure struct {
+	Reason
+	At time.Time `json:"at"`
+}
+
+// readFailure finds why a chunk was left unfinished, if its worker could still
+// say so, in the execution that has the turn now: an earlier one's reason may be
+// mended by now.
 func (s *Steps) readFailure(ctx context.Context, plan *Plan, ref ChunkRef, t *tally) error {
-	var r Reason
-	err := store.ReadJSON(ctx, s.Work, failureKey(plan.folder(), chunkName("load", ref.N)), &r)
+	var f failure
+	err := store.ReadJSON(ctx, s.Work, failureKey(plan.folder(), plan.By, chunkName("load", ref.N)), &f)
 	if errors.Is(err, store.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read why chunk %d failed: %w", ref.N, err)
 	}
-	if t.failure == nil || gravity[r.Kind] > gravity[t.failure.Kind] {
-		t.failure = &r
+	if !f.At.Before(t.since) && (t.failure == nil || gravity[f.Kind] > gravity[t.failure.Kind]) {
+		t.failure = &f
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 //	turns/TARGET/queue/MILLISECONDS-RUN     a ticket: orders the queue, nothing else
 //	turns/TARGET/waiting/RUN                a sign of life of a run that waits
 //	turns/TARGET/epoch-00000012             the turn itself, written create-once by its run
+//	turns/TARGET/epoch-00000012.stopped     its run failed: workers that are left must stop
 //	turns/TARGET/epoch-00000012.released    its end, create-once
 //	turns/TARGET/life/00000012-WORKER       a sign of life of a worker
 //
@@ -31,6 +32,9 @@ const (
 	serverMargin = 5 * time.Minute
 	// waiterLife is how long a ticket counts after its run last looked: three of the longest waits.
 	waiterLife = 15 * time.Minute
+	// holderLife is how long a holder that nobody has seen fail keeps its turn without a sign of
+	// life: its workers may only be starved of concurrency. Its death is told by an event (Finish).
+	holderLife = 6 * time.Hour
 	// turnWaits bounds the loop: at 300 s a look this is two days, and 10 history events a look stay below 25,000 (rule M2).
 	turnWaits = 600
 	// turnTrust is how long a worker trusts its last look at the epochs (rule T3).
@@ -114,17 +118,19 @@ func (t *turns) take(ctx context.Context, plan *Plan) (Turn, error) {
 			return Turn{}, err
 		}
 		if last.n > 0 && !last.released {
-			if last.holder.Run == run {
+			if last.holder.Run == run && !last.stopped {
 				return Turn{State: Mine, Epoch: last.n, Taken: last.holder.Taken}, nil
 			}
-			wait, err := t.untilGivenUp(ctx, last)
-			if err != nil {
-				return Turn{}, err
+			wait := time.Duration(0)
+			if last.holder.Run != run { // a run that goes on takes a new epoch, which fences its own stragglers
+				if wait, err = t.untilGivenUp(ctx, last); err != nil {
+					return Turn{}, err
+				}
 			}
 			if wait > 0 {
 				return Turn{State: Waiting, Behind: last.holder.Run, Seconds: givenUpIn(wait, t.patience())}, nil
 			}
-			if err := t.release(ctx, last.n, "given up: no sign of life"); err != nil {
+			if err := t.release(ctx, last.n, "given up"); err != nil {
 				return Turn{}, err
 			}
 		}
@@ -157,6 +163,7 @@ func (t *turns) ticket(plan *Plan) string {
 type epoch struct {
 	n        int
 	released bool
+	stopped  bool
 	holder   holder
 	taken    time.Time
 }
@@ -168,7 +175,7 @@ func (t *turns) last(ctx context.Context) (epoch, error) {
 		if err != nil {
 			return e, err
 		}
-		name, released := strings.CutSuffix(strings.TrimPrefix(info.Key, t.prefix+"epoch-"), ".released")
+		name, mark, _ := strings.Cut(strings.TrimPrefix(info.Key, t.prefix+"epoch-"), ".")
 		n, err := strconv.Atoi(name)
 		if err != nil {
 			continue
@@ -176,7 +183,8 @@ func (t *turns) last(ctx context.Context) (epoch, error) {
 		if n > e.n {
 			e = epoch{n: n, taken: info.Modified}
 		}
-		e.released = e.released || released
+		e.released = e.released || mark == "released"
+		e.stopped = e.stopped || mark == "stopped"
 	}
 	if e.n == 0 || e.released {
 		return e, nil
@@ -202,7 +210,19 @@ func (t *turns) untilGivenUp(ctx context.Context, e epoch) (time.Duration, error
 			seen = info.Modified
 		}
 	}
-	return seen.Add(t.Worker + lifeEvery + serverMargin).Sub(t.now()), nil
+	life := t.Worker + lifeEvery + serverMargin
+	if !e.stopped && !t.knownDead(e.holder.Run) {
+		life = holderLife
+	}
+	return seen.Add(life).Sub(t.now()), nil
+}
+
+func (t *turns) knownDead(run string) bool {
+	if t.Alive == nil {
+		return false
+	}
+	alive, known := t.Alive(run)
+	return known && !alive
 }
 
 // ahead is the run of the first live ticket before ours; "" when we are first.
@@ -246,12 +266,25 @@ func (t *turns) waits(ctx context.Context, run string) (bool, error) {
 }
 
 func (t *turns) release(ctx context.Context, n int, why string) error {
+	return t.mark(ctx, n, "released", why)
+}
+
+func (t *turns) mark(ctx context.Context, n int, mark, why string) error {
 	body, _ := json.Marshal(map[string]string{"why": why})
-	err := t.Work.Create(ctx, t.epochKey(n)+".released", body)
+	err := t.Work.Create(ctx, t.epochKey(n)+"."+mark, body)
 	if errors.Is(err, store.ErrExists) {
-		return nil // released is released
+		return nil // marked is marked
 	}
 	return err
+}
+
+// stop tells the workers that a failed run left behind to stop before their next call.
+func (t *turns) stop(ctx context.Context, run string) error {
+	last, err := t.last(ctx)
+	if err != nil || last.n == 0 || last.released || last.holder.Run != run {
+		return err
+	}
+	return t.mark(ctx, last.n, "stopped", "the run failed")
 }
 
 // leave takes the run out of the queue, and gives its turn back when clean says that no worker of it is left.
@@ -262,8 +295,11 @@ func (t *turns) leave(ctx context.Context, plan *Plan, clean bool) error {
 	if err := t.Work.Delete(ctx, t.prefix+"waiting/"+plan.Start.Run); err != nil {
 		return err
 	}
+	if !clean {
+		return t.stop(ctx, plan.Start.Run)
+	}
 	last, err := t.last(ctx)
-	if err != nil || !clean || last.n == 0 || last.released || last.holder.Run != plan.Start.Run {
+	if err != nil || last.n == 0 || last.released || last.holder.Run != plan.Start.Run {
 		return err
 	}
 	return t.release(ctx, last.n, "finished")
@@ -317,8 +353,8 @@ func (f *fence) check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look at the turn: %w", err)
 	}
-	if last.n != f.epoch || last.released {
-		return fault.New(fault.LostTurn, "turn_lost", "epoch %d is not the turn any more (%d is the highest)", f.epoch, last.n)
+	if last.n != f.epoch || last.released || last.stopped {
+		return fault.New(fault.LostTurn, "turn_lost", "epoch %d is not the turn any more (%d is the highest, or the run was stopped)", f.epoch, last.n)
 	}
 	f.looked = now
 	return nil

@@ -77,30 +77,62 @@ func TestTurnGoesByArrivalAndIsGivenBack(t *testing.T) {
 }
 
 // Rule T4: nothing cancels a function when its execution dies.
-func TestTurnOfAVanishedRunIsGivenUpOnlyAfterItsWorkersTime(t *testing.T) {
+func TestTurnOfAFailedRunIsGivenUpOnlyAfterItsWorkersTime(t *testing.T) {
 	w := newWorld(t)
 	dead, next := planOf("dead", arrived), planOf("next", arrived.Add(time.Second))
 	w.take(t, dead)
+	f := &fence{turns: w.turns(), epoch: 1, worker: "straggler"}
+	if err := f.check(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 	if err := w.turns().leave(context.Background(), dead, false); err != nil {
 		t.Fatal(err)
+	}
+	// Rule T3: the straggler's next look ends it.
+	w.pass(turnTrust)
+	if err := f.check(context.Background()); !fault.Is(err, fault.LostTurn) {
+		t.Fatalf("the straggler may still write: %v", err)
 	}
 	if turn := w.take(t, next); turn.State != Waiting || turn.Seconds < 1 || turn.Seconds > 301 {
 		t.Fatalf("right after: %+v", turn)
 	}
-	w.pass(10 * time.Minute)
-	f := &fence{turns: w.turns(), epoch: 1, worker: "straggler"}
-	if err := f.check(context.Background()); err != nil {
-		t.Fatalf("a worker of the vanished run still has the turn: %v", err)
+	w.pass(20 * time.Minute)
+	if turn := w.take(t, next); turn.State != Waiting {
+		t.Fatalf("within its workers' time: %+v", turn)
 	}
-	w.pass(11 * time.Minute)
-	if turn := w.take(t, next); turn.State != Mine && turn.State != Waiting {
-		t.Fatal(turn)
-	}
-	w.pass(30 * time.Minute)
+	w.pass(2 * time.Minute)
 	if turn := w.take(t, next); turn.State != Mine || turn.Epoch != 2 {
 		t.Fatalf("after its workers' time: %+v", turn)
 	}
-	// Rule T3: the straggler's next look ends it.
+}
+
+// Workers may be starved of concurrency for long: without a word of its failure a holder is left alone.
+func TestHolderThatNobodySawFailKeepsItsTurn(t *testing.T) {
+	w := newWorld(t)
+	holder, next := planOf("holder", arrived), planOf("next", arrived.Add(time.Second))
+	w.take(t, holder)
+	w.pass(time.Hour)
+	if turn := w.take(t, next); turn.State != Waiting || turn.Behind != "holder" {
+		t.Fatalf("after an hour: %+v", turn)
+	}
+	w.pass(holderLife)
+	if turn := w.take(t, next); turn.State != Mine {
+		t.Fatalf("after its life: %+v", turn)
+	}
+}
+
+// A run that goes on after a failure takes a new epoch, which fences what is left of its own old execution.
+func TestResumedRunTakesANewEpoch(t *testing.T) {
+	w := newWorld(t)
+	plan := planOf("run", arrived)
+	w.take(t, plan)
+	if err := w.turns().leave(context.Background(), plan, false); err != nil {
+		t.Fatal(err)
+	}
+	if turn := w.take(t, plan); turn.State != Mine || turn.Epoch != 2 {
+		t.Fatalf("resumed: %+v", turn)
+	}
+	f := &fence{turns: w.turns(), epoch: 1, worker: "straggler"}
 	if err := f.check(context.Background()); !fault.Is(err, fault.LostTurn) {
 		t.Fatalf("the straggler may still write: %v", err)
 	}

@@ -24,10 +24,11 @@ import (
 // Options of a Server; the zero value is useful.
 type Options struct {
 	// OnCreated is told of every object that was written, after it is durable:
-	// one call at a time, in the order of the writes, at least once. An object
+	// one call at a time, in the order of the writes, at least once. With an
+	// error the event is kept and told again later, at the next start at the latest. An object
 	// whose telling was cut short by a crash is told of again at the next start.
 	// Uploads do not wait for it, but the next event does.
-	OnCreated func(Event)
+	OnCreated func(Event) error
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 	// Log takes what goes wrong inside; discarded when nil.
@@ -43,7 +44,7 @@ type Options struct {
 // Server is the endpoint. Its methods may be called from several goroutines.
 type Server struct {
 	disk      *disk
-	onCreated func(Event)
+	onCreated func(Event) error
 	log       *slog.Logger
 	grace     time.Duration
 	requests  atomic.Uint64

@@ -25,7 +25,7 @@ func TestAWSCLI(t *testing.T) {
 		t.Skip("no aws on PATH: the endpoint is not tried with the AWS CLI")
 	}
 	events := make(chan bucket.Event, 100)
-	s := start(t, t.TempDir(), bucket.Options{OnCreated: func(e bucket.Event) { events <- e }})
+	s := start(t, t.TempDir(), bucket.Options{OnCreated: func(e bucket.Event) error { events <- e; return nil }})
 	c := client(t, s)
 	files := t.TempDir()
 	aws := func(args ...string) string { return runAWS(t, cli, s.URL(), args...) }

@@ -161,7 +161,7 @@ func TestOnlyLoopbackIsListenedOn(t *testing.T) {
 
 func TestCloseLetsUploadsFinish(t *testing.T) {
 	var told []string
-	s := start(t, t.TempDir(), bucket.Options{OnCreated: func(e bucket.Event) { told = append(told, e.Key) }})
+	s := start(t, t.TempDir(), bucket.Options{OnCreated: func(e bucket.Event) error { told = append(told, e.Key); return nil }})
 	body, w := io.Pipe()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL()+"/"+inbox+"/slow", body)
 	check(t, err)

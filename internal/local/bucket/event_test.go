@@ -21,7 +21,7 @@ import (
 
 func TestEveryWriteIsTold(t *testing.T) {
 	events := make(chan bucket.Event, 10)
-	s := start(t, t.TempDir(), bucket.Options{OnCreated: func(e bucket.Event) { events <- e }})
+	s := start(t, t.TempDir(), bucket.Options{OnCreated: func(e bucket.Event) error { events <- e; return nil }})
 	c := client(t, s)
 	key := awkward[3]
 
@@ -107,7 +107,7 @@ func postForm(t *testing.T, s *bucket.Server, key, body string) {
 func TestEventsSurviveACrash(t *testing.T) {
 	dir := t.TempDir()
 	reached, block := make(chan string, 1), make(chan struct{})
-	s, err := bucket.New(dir, bucket.Options{OnCreated: func(e bucket.Event) { reached <- e.Key; <-block }})
+	s, err := bucket.New(dir, bucket.Options{OnCreated: func(e bucket.Event) error { reached <- e.Key; <-block; return nil }})
 	check(t, err)
 	check(t, s.EnsureBucket(inbox))
 	check(t, s.Start(""))
@@ -119,12 +119,12 @@ func TestEventsSurviveACrash(t *testing.T) {
 
 	left := copyOf(t, dir)
 	var told []string
-	again := start(t, left, bucket.Options{OnCreated: func(e bucket.Event) { told = append(told, e.Key) }})
+	again := start(t, left, bucket.Options{OnCreated: func(e bucket.Event) error { told = append(told, e.Key); return nil }})
 	check(t, again.Close())
 	if diff := cmp.Diff([]string{"1", "2"}, told); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	third := start(t, left, bucket.Options{OnCreated: func(e bucket.Event) { t.Errorf("told once more: %s", e.Key) }})
+	third := start(t, left, bucket.Options{OnCreated: func(e bucket.Event) error { t.Errorf("told once more: %s", e.Key); return nil }})
 	check(t, third.Close())
 }
 

@@ -1,8 +1,8 @@
 package bucket
 
 // tell hands the events that the index keeps to OnCreated, those of an earlier
-// process first. An event leaves the index after OnCreated has returned, so a
-// crash repeats it rather than loses it.
+// process first. An event leaves the index after OnCreated has taken it, so a
+// crash or a failure repeats it rather than loses it.
 func (s *Server) tell() {
 	for {
 		s.tellPending()
@@ -25,7 +25,11 @@ func (s *Server) tellPending() {
 		if !found {
 			return
 		}
-		s.onCreated(event)
+		if err := s.onCreated(event); err != nil {
+			// Told again with the next write, or at the next start.
+			s.log.Error("tell of an object", "sequencer", event.Sequencer, "err", err)
+			return
+		}
 		if err := s.disk.forgetEvent(event.Sequencer); err != nil {
 			s.log.Error("forget an event", "sequencer", event.Sequencer, "err", err)
 			return
