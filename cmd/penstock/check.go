@@ -14,7 +14,7 @@ import (
 
 type checkCommand struct {
 	Connection string `arg:"" help:"Which connection of the configuration to test."`
-	Config     string `short:"c" default:"penstock.yaml" help:"The configuration (${default})."`
+	Config     string `short:"c" default:"penstock.yaml" placeholder:"FILE" help:"The configuration (${default})."`
 }
 
 // Help is shown below the flags.
@@ -46,12 +46,17 @@ func (c *checkCommand) Run(ctx context.Context, s streams) error {
 		return "application user " + me.UserID + " of organisation " + me.OrganizationID, err
 	})
 	k.step("version", func() (string, error) { return client.Version(ctx) })
+	destinations := destinationsOf(cfg, c.Connection)
 	if k.failed == nil {
-		for _, dest := range destinationsOf(cfg, c.Connection) {
+		for _, dest := range destinations {
 			k.destination(ctx, client, dest)
 		}
 	}
-	if k.failed == nil {
+	switch {
+	case k.failed == nil && len(destinations) == 0:
+		fmt.Fprintln(s.out, "The connection is ready. No destination uses it, so no table and no privilege was looked at.")
+		return nil
+	case k.failed == nil:
 		fmt.Fprintln(s.out, "Everything is ready.")
 		return nil
 	}
@@ -59,6 +64,14 @@ func (c *checkCommand) Run(ctx context.Context, s streams) error {
 		return ended(codeOf(string(e.Kind), e.Code))
 	}
 	return ended(codeFailed)
+}
+
+// how says what was asked about a destination that is ready.
+func how(dest *config.Destination) string {
+	if dest.Mode == config.Append {
+		return "mode append; table and privileges fit"
+	}
+	return fmt.Sprintf("mode %s by %s; table, key and privileges fit", dest.Mode, strings.Join(dest.Key, ", "))
 }
 
 func destinationsOf(cfg *config.Config, connection string) []*config.Destination {
@@ -105,7 +118,7 @@ func (k *checklist) say(what, answer string, err error) {
 		fmt.Fprintf(k.out, "      what to do: %s\n", e.Advice)
 	}
 	if e.Cause != nil {
-		fmt.Fprintf(k.out, "      cause: %v\n", e.Cause)
+		fmt.Fprintf(k.out, "      cause: %s\n", strings.Join(strings.Fields(e.Cause.Error()), " "))
 	}
 }
 
@@ -117,7 +130,7 @@ func (k *checklist) destination(ctx context.Context, client *dataverse.Client, d
 		if _, err := run.Inspect(ctx, client, dest); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("mode %s, table and privileges fit", dest.Mode), nil
+		return how(dest), nil
 	})
 	if earlier != nil {
 		k.failed = earlier

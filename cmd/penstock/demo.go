@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,12 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"penstock/examples"
+	"penstock/internal/fault"
 	"penstock/internal/local"
 	"penstock/internal/run"
 )
 
 type demoCommand struct {
-	Dir string `default:".penstock/demo" help:"Where everything is kept; what an earlier demo left there is removed (${default})." type:"path"`
+	Dir string `default:".penstock/demo" placeholder:"DIR" help:"Where everything is kept; what an earlier demo left there is removed (${default})." type:"path"`
 }
 
 // Help is shown below the flags.
@@ -41,23 +41,24 @@ var story = []delivered{
 	{"enquiries.jsonl", "enquiries", run.Refused, "the enquiries once more: appending them again would double them, so they are refused"},
 }
 
-func (c *demoCommand) Run(ctx context.Context, s streams) error {
-	if err := clearDemo(c.Dir); err != nil {
+func (c *demoCommand) Run(ctx context.Context, hurry haste, s streams) error {
+	leave, err := clearDemo(c.Dir)
+	if err != nil {
 		return err
 	}
+	defer leave()
 	type ending struct {
 		finished run.Finished
 		err      error
 	}
 	ends := make(chan ending, 1)
 	watch := newWatcher(s.out, false)
-	watch.bars = nil
 	stack, err := local.StartStack(local.StackOptions{Dir: c.Dir, Config: configOf(""), UserAgent: "penstock/" + version, Progress: watch.see,
 		Ended: func(_ run.Start, f run.Finished, err error) { ends <- ending{f, err} }})
 	if err != nil {
 		return err
 	}
-	defer stack.Close(context.Background())
+	defer stack.Close(hurry)
 	fmt.Fprintf(s.out, "Everything in one process, state in %s:\n  S3         %s\n  Dataverse  %s/api/data/v9.2/\n", c.Dir, stack.S3.URL(), stack.Emulator.URL)
 	d := &developer{streams: s, stack: stack, reports: c.Dir, watch: watch}
 	for i, step := range story {
@@ -70,9 +71,11 @@ func (c *demoCommand) Run(ctx context.Context, s streams) error {
 			if end.err != nil {
 				return end.err
 			}
-			d.ended(run.Start{}, end.finished, nil)
+			if err := d.summarize(end.finished); err != nil {
+				return err
+			}
 			if end.finished.State != step.state {
-				return fmt.Errorf("the run should have %s but %s", step.state, end.finished.State)
+				return fmt.Errorf("the run of %s is %s and should be %s", step.file, end.finished.State, step.state)
 			}
 		case <-ctx.Done():
 			return ctx.Err()
@@ -86,22 +89,32 @@ func (c *demoCommand) Run(ctx context.Context, s streams) error {
 	return nil
 }
 
-// clearDemo removes what an earlier demo left, and nothing else: it refuses a directory that is not one of its own.
-func clearDemo(dir string) error {
-	mark := filepath.Join(dir, "penstock-demo")
+// clearDemo takes the directory for this demo and removes what an earlier one
+// left there, and nothing else: it refuses a directory that is not one of its own.
+func clearDemo(dir string) (leave func(), err error) {
+	const mark = "penstock-demo"
 	entries, err := os.ReadDir(dir)
 	if err == nil && len(entries) > 0 {
-		if _, err := os.Stat(mark); err != nil {
-			return errors.New(dir + " holds something else than a demo; say another --dir")
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("remove the earlier demo: %w", err)
+		if _, err := os.Stat(filepath.Join(dir, mark)); err != nil {
+			return nil, fault.New(fault.Refused, "usage", "%s holds something else than a demo", dir).Advise("say another --dir")
 		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make the demo's directory: %w", err)
+		return nil, fmt.Errorf("make the demo's directory: %w", err)
 	}
-	return os.WriteFile(mark, []byte("The state of `penstock demo`; removed at its next start.\n"), 0o644)
+	if leave, err = claim(dir, "demo"); err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		if entry.Name() == "demo.lock" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+			leave()
+			return nil, fmt.Errorf("remove the earlier demo: %w", err)
+		}
+	}
+	return leave, os.WriteFile(filepath.Join(dir, mark), []byte("The state of `penstock demo`; removed at its next start.\n"), 0o644)
 }
 
 // drop uploads a file as any S3 client does.

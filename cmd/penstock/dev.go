@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
-	"syscall"
+	"unicode"
 
 	"penstock/examples"
 	"penstock/internal/config"
@@ -18,11 +19,11 @@ import (
 )
 
 type devCommand struct {
-	Dir       string `help:"Keep all state here between starts; without it, it is gone at the end." type:"path"`
-	Config    string `short:"c" help:"Your penstock.yaml; without it, the one of the examples." type:"path"`
-	S3        string `default:"127.0.0.1:9000" help:"Address of the embedded S3 (${default})."`
-	Dataverse string `default:"127.0.0.1:8443" help:"Address of the Dataverse emulator, TLS (${default})."`
-	HTTP      string `default:"127.0.0.1:8080" help:"Address of the emulator for plain HTTP (${default})."`
+	Dir       string `placeholder:"DIR" help:"Keep all state here between starts; without it, it is gone at the end." type:"path"`
+	Config    string `short:"c" placeholder:"FILE" help:"Your penstock.yaml; without it, the one of the examples."`
+	S3        string `name:"s3" default:"127.0.0.1:9000" placeholder:"ADDR" help:"Address of the embedded S3 (${default})."`
+	Dataverse string `default:"127.0.0.1:8443" placeholder:"ADDR" help:"Address of the Dataverse emulator, TLS (${default})."`
+	HTTP      string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address of the emulator for plain HTTP (${default})."`
 	Verbose   bool   `short:"v" help:"Log what the parts do."`
 }
 
@@ -34,41 +35,29 @@ here ever reaches a real environment. Ctrl-C lets the runs in progress end; a se
 one stops them, and with --dir they go on at the next start.`
 }
 
-func (c *devCommand) Run(ctx context.Context, s streams) error {
-	dir := c.Dir
-	if dir == "" {
-		temporary, err := os.MkdirTemp("", "penstock-dev-*")
-		if err != nil {
-			return fmt.Errorf("make a directory for this session: %w", err)
-		}
-		defer os.RemoveAll(temporary)
-		dir = temporary
-	}
+func (c *devCommand) Run(ctx context.Context, hurry haste, s streams) error {
 	load := configOf(c.Config)
 	cfg, err := load()
 	if err != nil {
 		return err
 	}
-	d := &developer{streams: s, reports: dir, watch: newWatcher(s.err, false)}
-	log := slog.New(slog.DiscardHandler)
-	if c.Verbose {
-		log = slog.New(slog.NewTextHandler(s.err, nil))
-	}
-	// No bars: several runs come and go here, and each ends with its summary.
-	d.watch.bars = nil
-	ready := make(chan struct{})
-	stack, err := local.StartStack(local.StackOptions{
-		Dir: dir, Config: load, S3: c.S3, Dataverse: c.Dataverse, Plain: c.HTTP, UserAgent: "penstock/" + version,
-		Log: log, Progress: d.watch.see,
-		Ended: func(start run.Start, f run.Finished, err error) { <-ready; d.ended(start, f, err) },
-	})
+	dir, leave, err := c.directory()
 	if err != nil {
 		return err
 	}
-	d.stack = stack
-	close(ready)
+	defer leave()
+	if err := errors.Join(askFree("--s3", c.S3), askFree("--dataverse", c.Dataverse), askFree("--http", c.HTTP)); err != nil {
+		return err
+	}
+	d := &developer{streams: s, reports: dir, watch: newWatcher(s.err, false)}
+	stack, err := d.start(local.StackOptions{Dir: dir, Config: load, S3: c.S3, Dataverse: c.Dataverse, Plain: c.HTTP,
+		UserAgent: "penstock/" + version, Log: c.log(s)})
+	if err != nil {
+		return err
+	}
 	d.welcome(cfg)
 	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
 	var drop sync.WaitGroup
 	drop.Go(func() {
 		if err := stack.WatchDrop(watching, d.taken); err != nil {
@@ -76,12 +65,34 @@ func (c *devCommand) Run(ctx context.Context, s streams) error {
 		}
 	})
 	<-ctx.Done()
-	fmt.Fprintln(s.out, "Ending: letting the runs in progress end. Ctrl-C again stops them.")
-	stopWatching()
+	fmt.Fprintln(s.out, "Ending: runs in progress may end. Ctrl-C again stops them.")
+	defer context.AfterFunc(hurry, func() { fmt.Fprintln(s.out, "Stopping: calls in flight may end. Ctrl-C again stops at once.") })()
 	drop.Wait()
-	again, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return stack.Close(again)
+	return stack.Close(hurry)
+}
+
+// directory is where the state is kept, and how to leave it.
+func (c *devCommand) directory() (dir string, leave func(), err error) {
+	if c.Dir == "" {
+		if dir, err = os.MkdirTemp("", "penstock-dev-*"); err != nil {
+			return "", nil, fmt.Errorf("make a directory for this session: %w", err)
+		}
+		return dir, func() { os.RemoveAll(dir) }, nil
+	}
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return "", nil, fmt.Errorf("make the directory of --dir: %w", err)
+	}
+	leave, err = claim(c.Dir, "dev")
+	return c.Dir, leave, err
+}
+
+// log shows what goes wrong inside, and with -v what goes on.
+func (c *devCommand) log(s streams) *slog.Logger {
+	level := slog.LevelError
+	if c.Verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
 }
 
 // configOf reads the configuration anew at every call, so that an edit holds for the next run.
@@ -105,6 +116,19 @@ type developer struct {
 	reports string
 	watch   *watcher
 	mu      sync.Mutex
+}
+
+// start opens the stack with everything that it tells going to this person.
+func (d *developer) start(o local.StackOptions) (stack *local.Stack, err error) {
+	ready := make(chan struct{})
+	o.Progress, o.Ignored = d.watch.see, d.ignored
+	// A run that an earlier start left unfinished may end before the stack is known here.
+	o.Ended = func(start run.Start, f run.Finished, err error) { <-ready; d.ended(start, f, err) }
+	if d.stack, err = local.StartStack(o); err != nil {
+		return nil, err
+	}
+	close(ready)
+	return d.stack, nil
 }
 
 func (d *developer) welcome(cfg *config.Config) {
@@ -141,27 +165,51 @@ func (d *developer) taken(key string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
-		fmt.Fprintf(d.err, "penstock: cannot take %s: %v\n", key, err)
+		fmt.Fprintf(d.err, "penstock: cannot take %s: %v\n", printable(key), err)
 		return
 	}
-	fmt.Fprintf(d.out, "taken %s\n", key)
+	fmt.Fprintf(d.out, "taken %s\n", printable(key))
 }
 
-// ended tells how a run ended.
-func (d *developer) ended(start run.Start, f run.Finished, err error) {
+// printable keeps control characters in a file's name from the terminal.
+func printable(name string) string {
+	return strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return unicode.ReplacementChar
+		}
+		return c
+	}, name)
+}
+
+// ignored tells of an upload that starts nothing.
+func (d *developer) ignored(key, why string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	fmt.Fprintf(d.err, "penstock: nothing is done with %s: %s\n", printable(key), why)
+}
+
+// ended tells how a run ended. Several may be in progress, so it names the file.
+func (d *developer) ended(start run.Start, f run.Finished, err error) {
+	d.watch.forget(start.Run)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil {
+		for _, object := range start.Delivery.Objects {
+			fmt.Fprintf(d.out, "\n%s", printable(object.Key))
+		}
+		err = d.summarize(f)
+	}
 	if err != nil {
 		fmt.Fprintf(d.err, "run %s of %s: %v\n", start.Run, start.Destination, err)
-		return
 	}
+}
+
+// summarize puts a run's report where a person can open it, and tells its summary.
+func (d *developer) summarize(f run.Finished) error {
 	r, err := fetchReport(context.Background(), d.stack.Steps, d.reports, f)
 	if err != nil {
-		fmt.Fprintf(d.err, "run %s of %s: %v\n", start.Run, start.Destination, err)
-		return
+		return err
 	}
 	fmt.Fprintln(d.out)
-	if err := summarize(d.out, *r, d.reports); err != nil {
-		fmt.Fprintln(d.err, "penstock:", err)
-	}
+	return summarize(d.out, *r, d.reports)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,9 +33,12 @@ contact.emailaddress1 and account.accountnumber, among others.
 See what it received at /_emulator/stats.`
 }
 
-func (c *emulatorCommand) Run(ctx context.Context, s streams) error {
+func (c *emulatorCommand) Run(ctx context.Context, hurry haste, s streams) error {
 	dir, err := c.tlsDir()
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(askFree("--listen", c.Listen), askFree("--http", c.HTTP)); err != nil {
 		return err
 	}
 	e, err := local.StartEmulator(local.EmulatorOptions{Listen: c.Listen, HTTP: c.HTTP, TLSDir: dir, Server: dataversetest.Options{
@@ -69,7 +73,7 @@ export EMULATOR_CREDENTIAL='{"client_id":"%s","client_secret":"%s"}'
 Ctrl-C ends it.
 `, e.URL, e.URL, e.URL, e.CAFile, orAny(c.Tenant), c.ClientID, c.ClientSecret)
 	<-ctx.Done()
-	ending, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ending, cancel := context.WithTimeout(hurry, 10*time.Second)
 	defer cancel()
 	return e.Close(ending)
 }

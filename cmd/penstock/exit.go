@@ -49,11 +49,18 @@ func exitCode(err error, s streams) int {
 	return codeFailed
 }
 
-// usage is the codes of faults that the caller's words or configuration are to blame for.
+// usage is the codes of faults that the caller's words or configuration are to
+// blame for, and not the file.
 var usage = map[string]bool{
-	config.Code: true, "unknown_destination": true, "unknown_connection": true, "no_config": true,
-	"ca_file_unreadable": true, "credential_unreadable": true, "bad_credential": true, "no_credential": true,
-	"bad_tenant": true, "bad_api_version": true, "bad_host": true, "usage": true,
+	"usage": true, "address_in_use": true,
+	config.Code: true, "config_missing": true, "config_unreadable": true, "unknown_destination": true, "unknown_connection": true,
+	// The connection leads to the wrong place, or to none.
+	"bad_url": true, "insecure_url": true, "custom_host": true, "unknown_host": true, "untrusted_certificate": true, "ca_file_unreadable": true,
+	"bad_authority": true, "foreign_authority": true, "bad_tenant": true, "bad_api_version": true, "redirected": true, "not_dataverse": true,
+	"credential_unreadable": true, "no_credential": true, "organization_changed": true,
+	// The destination names a table or a key that cannot be written this way.
+	"unknown_table": true, "unwritable_table": true, "elastic_table": true, "bulk_unsupported": true, "unsupported_call": true,
+	"unknown_key": true, "key_inactive": true, "polymorphic_key": true, "client_ids_not_allowed": true,
 }
 
 func codeOf(kind, code string) int {

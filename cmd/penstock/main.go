@@ -48,21 +48,38 @@ type streams struct {
 	out, err io.Writer
 }
 
+// haste is done when a person does not want to wait for an orderly end any more.
+type haste struct{ context.Context }
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := execute(ctx, os.Args[1:], streams{out: os.Stdout, err: os.Stderr})
-	stop()
-	os.Exit(code)
+	ctx, hurry := obey()
+	os.Exit(execute(ctx, hurry, os.Args[1:], streams{out: os.Stdout, err: os.Stderr}))
+}
+
+// obey turns signals into contexts: the first Ctrl-C asks for an orderly end, the
+// second for a quick one, the third has it. What is on disk is whole at any moment.
+func obey() (context.Context, haste) {
+	ctx, end := context.WithCancel(context.Background())
+	hurry, now := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 3)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for _, do := range []func(){end, now, func() { os.Exit(codeFailed) }} {
+			<-signals
+			do()
+		}
+	}()
+	return ctx, haste{hurry}
 }
 
 // execute parses and runs one command line and says with which code to exit.
-func execute(ctx context.Context, args []string, s streams) (code int) {
+func execute(ctx context.Context, hurry haste, args []string, s streams) (code int) {
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("penstock"), kong.Description(description), kong.Vars{"version": version, "client_id": dataversetest.DefaultUser.ClientID, "client_secret": dataversetest.DefaultUser.Secrets[0]},
 		kong.Writers(s.out, s.err), kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(s))
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(hurry, s))
 	if err != nil {
 		fmt.Fprintln(s.err, "penstock:", err)
 		return codeFailed

@@ -26,6 +26,7 @@ func readBack(ctx context.Context, out io.Writer, e *local.Emulator) error {
 	if err != nil {
 		return err
 	}
+	defer r.client.CloseIdleConnections()
 	accounts, err := r.all(ctx, "accounts?$select=accountnumber,name,address1_city", "accountnumber")
 	if err != nil {
 		return err

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -23,9 +25,9 @@ import (
 
 type runCommand struct {
 	Files       []string `arg:"" name:"file" help:"The file to load: CSV with a header row, or JSON Lines."`
-	Destination string   `short:"d" required:"" help:"Which destination of the configuration to load it with."`
-	Config      string   `short:"c" default:"penstock.yaml" help:"The configuration (${default})."`
-	Dir         string   `default:".penstock" help:"Where runs keep their state, reports and rejects (${default})."`
+	Destination string   `short:"d" required:"" placeholder:"NAME" help:"Which destination of the configuration to load it with."`
+	Config      string   `short:"c" default:"penstock.yaml" placeholder:"FILE" help:"The configuration (${default})."`
+	Dir         string   `default:".penstock" placeholder:"DIR" help:"Where runs keep their state, reports and rejects (${default})."`
 	Again       bool     `help:"Append content again that was appended before."`
 	JSON        bool     `help:"Print one JSON object at the end, and nothing else, on standard output."`
 	Quiet       bool     `short:"q" help:"No progress."`
@@ -37,41 +39,103 @@ func (runCommand) Help() string {
 the destination allows. A run that was interrupted, even by kill -9, goes on where
 it was when the same command is given again; no row is written twice.
 
-The report and the rejects are in DIR/runs/DESTINATION/RUN/.`
+  penstock run people.csv -d members
+  penstock run people.csv -d members --json | jq .rejected
+
+Ctrl-C lets the calls in flight end and accounts for the rows so far; a second one
+stops at once. The report and the rejects are in DIR/runs/DESTINATION/RUN/.`
 }
 
-func (c *runCommand) Run(ctx context.Context, s streams) error {
-	if len(c.Files) != 1 {
-		return fault.New(fault.Refused, "usage", "one run loads one file, not %d", len(c.Files)).Advise("give the command once for each")
-	}
-	cfg, err := config.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	if _, err := cfg.Destination(c.Destination); err != nil {
-		return err
-	}
-	connections := &run.Connections{UserAgent: "penstock/" + version, Secrets: secretsBeside(c.Config)}
-	defer connections.Close()
-	watch := newWatcher(s.err, c.Quiet || c.JSON)
-	shop, err := openWorkshop(c.Dir, cfg, connections.Connect, watch)
-	if err != nil {
-		return err
-	}
-	finished, err := shop.DeliverFile(ctx, c.Files[0], c.Destination, c.Again)
-	watch.close()
-	if err != nil {
-		return err
-	}
+func (c *runCommand) Run(ctx context.Context, hurry haste, s streams) error {
+	defer context.AfterFunc(hurry, func() { os.Exit(codeFailed) })() // as safe as any crash
+	finished, err := c.load(ctx, s)
 	if c.JSON {
-		err = printJSON(s, c.Dir, finished)
-	} else {
-		err = printSummary(ctx, s, shop.Steps, c.Dir, finished)
+		err = errors.Join(err, printJSON(s, c.Dir, c.Destination, finished, err))
 	}
 	if err != nil {
 		return err
 	}
 	return ended(codeOfRun(finished))
+}
+
+// load runs the file through the state machine and tells a person how it went.
+func (c *runCommand) load(ctx context.Context, s streams) (run.Finished, error) {
+	if len(c.Files) != 1 {
+		return run.Finished{}, fault.New(fault.Refused, "usage", "one run loads one file, not %d", len(c.Files)).Advise("give the command once for each")
+	}
+	if err := readable(c.Files[0]); err != nil {
+		return run.Finished{}, err
+	}
+	cfg, err := config.Load(c.Config)
+	if err != nil {
+		return run.Finished{}, err
+	}
+	dest, err := cfg.Destination(c.Destination)
+	if err != nil {
+		return run.Finished{}, err
+	}
+	connections := &run.Connections{UserAgent: "penstock/" + version, Secrets: secretsBeside(c.Config)}
+	defer connections.Close()
+	if err := reach(ctx, cfg, dest, connections.Connect); err != nil {
+		return run.Finished{}, err
+	}
+	watch := newWatcher(s.err, c.Quiet || c.JSON)
+	watch.useBars()
+	defer watch.close()
+	shop, err := openWorkshop(c.Dir, cfg, connections.Connect, watch)
+	if err != nil {
+		return run.Finished{}, err
+	}
+	defer context.AfterFunc(ctx, func() {
+		watch.tell("Stopping: the calls in flight may end. The same command goes on later; Ctrl-C again stops at once.")
+	})()
+	finished, err := shop.DeliverFile(ctx, c.Files[0], c.Destination, c.Again)
+	watch.close()
+	if err != nil || c.JSON {
+		return finished, err
+	}
+	return finished, printSummary(context.WithoutCancel(ctx), s, shop.Steps, c.Dir, finished)
+}
+
+// readable tells a slip on the command line from a file that is not as it should be.
+func readable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.New(fault.Refused, "usage", "there is no such file").At(path, 0, "")
+	case err == nil && info.IsDir():
+		return fault.New(fault.Refused, "usage", "this is a directory, not a file").At(path, 0, "")
+	}
+	return nil // anything else is told when it is read
+}
+
+// reachTime is how long an environment may take to answer before a run has begun.
+const reachTime = 20 * time.Second
+
+// reach asks whether the environment is there at all. In the middle of a run an
+// absent one is waited for; before it, a person is told at once. What it answers
+// is for prepare to judge.
+func reach(ctx context.Context, cfg *config.Config, dest *config.Destination, connect connectFunc) error {
+	conn, err := cfg.Connection(dest.Connection)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	client, err := connect(ctx, conn)
+	if err == nil {
+		_, err = client.WhoAmI(ctx)
+	}
+	e, ok := fault.As(err)
+	if !ok || e.Kind != fault.Interrupted {
+		return nil
+	}
+	what := e.Message
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		what = fmt.Sprintf("no answer within %s", reachTime)
+	}
+	return fault.New(fault.Interrupted, e.Code, "connection %q, %s: %s", conn.Name, conn.URL, what).
+		Advise("nothing was written; check the address and the network, and give the same command again").Because(e.Cause)
 }
 
 // openWorkshop wires the steps to a directory of this machine.
@@ -106,21 +170,4 @@ func secretsBeside(file string) secret.Reader {
 			return secretsmanager.NewFromConfig(cfg), nil
 		},
 	}
-}
-
-// printJSON prints the run's end for programs. Report and rejects are paths on this machine.
-func printJSON(s streams, dir string, f run.Finished) error {
-	f.Report = pathIn(dir, f.Report)
-	f.Rejects = pathIn(dir, f.Rejects)
-	encoder := json.NewEncoder(s.out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(f)
-}
-
-func pathIn(dir, key string) string {
-	if key == "" {
-		return ""
-	}
-	return filepath.Join(dir, filepath.FromSlash(key))
 }

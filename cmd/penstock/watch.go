@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -14,91 +16,117 @@ import (
 	"penstock/internal/run"
 )
 
-// A watcher shows how runs get on: a bar for each step on a terminal, otherwise
-// a line now and then.
+// A watcher shows how runs get on: a line now and then, or a bar for each step.
 type watcher struct {
-	out   io.Writer
-	quiet bool
-	bars  *mpb.Progress // nil where there is no terminal
+	out io.Writer
 
 	mu    sync.Mutex
+	quiet bool
+	bars  *mpb.Progress       // nil where lines are written
 	steps map[string]*watched // by run and step
 }
 
 type watched struct {
-	bar       *mpb.Bar
-	rows      int64
-	total     int64
-	rejected  int64
-	lastSaid  time.Time
-	lastShown int64
-	note      string
+	bar      *mpb.Bar
+	rows     int64
+	total    int64
+	rejected atomic.Int64 // bars read it by themselves
+	said     time.Time
+	pause    time.Duration // until the next line: a log of hours must stay readable
+	note     string
+	noted    time.Time
 }
 
-const sayEvery = 2 * time.Second
+const (
+	firstPause = 2 * time.Second
+	longPause  = 30 * time.Second
+)
 
 func newWatcher(out io.Writer, quiet bool) *watcher {
-	w := &watcher{out: out, quiet: quiet, steps: map[string]*watched{}}
-	if f, ok := out.(*os.File); ok && !quiet && term.IsTerminal(int(f.Fd())) {
-		w.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
+	return &watcher{out: out, quiet: quiet, steps: map[string]*watched{}}
+}
+
+// useBars shows bars instead of lines where out is a terminal. It is for one run at a time.
+func (w *watcher) useBars() {
+	if f, ok := w.out.(*os.File); ok && !w.quiet && term.IsTerminal(int(f.Fd())) {
+		w.bars = mpb.New(mpb.WithOutput(w.out), mpb.WithWidth(24))
 	}
-	return w
 }
 
 var stepNames = map[string]string{"prepare": "checking rows", "load": "writing rows"}
 
 // see takes a progress of a run; load tells increments, prepare totals.
 func (w *watcher) see(p run.Progress) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.quiet {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	key := p.Run + "/" + p.Step
 	s := w.steps[key]
 	if s == nil {
-		s = &watched{}
+		s = &watched{pause: firstPause}
 		w.steps[key] = s
 	}
 	if p.Note != "" {
 		w.note(p, s)
 		return
 	}
+	rows, total := s.rows, s.total
 	if p.Step == "prepare" {
-		s.rows, s.rejected = p.Rows, p.Rejected
+		s.rows = p.Rows
+		s.rejected.Store(p.Rejected)
 	} else {
 		s.rows += p.Rows
-		s.rejected += p.Rejected
+		s.rejected.Add(p.Rejected)
 	}
 	s.total = max(s.total, p.Total)
+	if s.rows == rows && s.total == total && rows > 0 {
+		return // a call that settled nothing is no progress
+	}
+	s.note = ""
 	if w.bars != nil {
 		w.draw(p, s)
 		return
 	}
-	if done := s.total > 0 && s.rows >= s.total; done || time.Since(s.lastSaid) >= sayEvery {
-		s.lastSaid = time.Now()
-		w.say(p, s)
+	done := s.total > 0 && s.rows >= s.total
+	if !done && time.Since(s.said) < s.pause {
+		return
 	}
+	if !s.said.IsZero() {
+		s.pause = min(2*s.pause, longPause)
+	}
+	s.said = time.Now()
+	w.say(p, s)
 }
 
 func (w *watcher) say(p run.Progress, s *watched) {
-	of := ""
-	if s.total > 0 {
-		of = fmt.Sprintf(" of %s", number(s.total))
-	}
-	rejected := ""
-	if s.rejected > 0 {
-		rejected = fmt.Sprintf(", %s rejected", number(s.rejected))
-	}
-	fmt.Fprintf(w.out, "  %-12s %s: %s%s%s\n", p.Destination, stepNames[p.Step], number(s.rows), of, rejected)
+	fmt.Fprintf(w.out, "  %-12s %s: %s\n", p.Destination, stepNames[p.Step], s.count(s.rows, s.total))
 }
 
-func (w *watcher) note(p run.Progress, s *watched) {
-	if s.note == p.Note {
-		return
+// count says how far a step is.
+func (s *watched) count(rows, total int64) string {
+	text := number(rows)
+	if total > 0 {
+		text += " of " + number(total)
 	}
-	s.note = p.Note
-	line := fmt.Sprintf("  %-12s %s\n", p.Destination, p.Note)
+	if rejected := s.rejected.Load(); rejected > 0 {
+		text += fmt.Sprintf(", %s rejected", number(rejected))
+	}
+	return text
+}
+
+// tell says something that is not about one run.
+func (w *watcher) tell(line string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.quiet {
+		w.print(line + "\n")
+	}
+}
+
+// print writes a line, above the bars where there are any.
+func (w *watcher) print(line string) {
 	if w.bars != nil {
 		_, _ = w.bars.Write([]byte(line))
 		return
@@ -106,21 +134,43 @@ func (w *watcher) note(p run.Progress, s *watched) {
 	fmt.Fprint(w.out, line)
 }
 
+func (w *watcher) note(p run.Progress, s *watched) {
+	if s.note == p.Note && time.Since(s.noted) < longPause {
+		return
+	}
+	s.note, s.noted = p.Note, time.Now()
+	w.print(fmt.Sprintf("  %-12s %s\n", p.Destination, p.Note))
+}
+
 func (w *watcher) draw(p run.Progress, s *watched) {
 	if s.bar == nil {
 		s.bar = w.bars.AddBar(s.total,
 			mpb.PrependDecorators(decor.Name(fmt.Sprintf("  %-12s %-14s", p.Destination, stepNames[p.Step]))),
-			mpb.AppendDecorators(decor.CountersNoUnit("%d / %d"), decor.Name(" "), decor.AverageSpeed(0, "%.0f rows/s")))
+			mpb.AppendDecorators(
+				decor.Any(func(bar decor.Statistics) string { return " " + s.count(bar.Current, bar.Total) }),
+				decor.AverageSpeed(0, "  %.0f rows/s")))
 	}
 	done := s.total > 0 && s.rows >= s.total
 	s.bar.SetTotal(s.total, done)
 	s.bar.SetCurrent(s.rows)
 }
 
+// forget drops what is known of a run that has ended.
+func (w *watcher) forget(run string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key := range w.steps {
+		if strings.HasPrefix(key, run+"/") {
+			delete(w.steps, key)
+		}
+	}
+}
+
 // close ends the bars; nothing is shown after it.
 func (w *watcher) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.quiet = true
 	if w.bars == nil {
 		return
 	}
@@ -130,7 +180,7 @@ func (w *watcher) close() {
 		}
 	}
 	w.bars.Wait()
-	w.bars, w.quiet = nil, true
+	w.bars = nil
 }
 
 // number writes a count with thousands separators.
