@@ -23,6 +23,7 @@ row before the first is written, and tells what became of each.
 
   penstock demo                        see it work: embedded S3, state machine and Dataverse
   penstock run people.csv -d members   load one file with the destination "members"
+  penstock resume RUN                  go on with a run that did not come to its end
   penstock check sales                 is the connection "sales" ready to be written to?
   penstock dev                         the whole stack on this machine; drop files, watch them land
   penstock emulator                    only the Dataverse emulator
@@ -35,6 +36,7 @@ Exit codes: 0 every row written or unchanged, 1 failed, 2 usage or configuration
 // cli is the command line. Every command is a file of its own.
 type cli struct {
 	Run      runCommand      `cmd:"" help:"Load one file into a destination, on this machine, without AWS."`
+	Resume   resumeCommand   `cmd:"" help:"Go on with a run that did not come to its end."`
 	Dev      devCommand      `cmd:"" help:"Keep the whole stack up on this machine: S3, state machine, Dataverse emulator."`
 	Check    checkCommand    `cmd:"" help:"Test a connection: sign-in, environment, tables, privileges."`
 	Emulator emulatorCommand `cmd:"" help:"Keep only the Dataverse emulator up."`

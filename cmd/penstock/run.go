@@ -31,6 +31,8 @@ type runCommand struct {
 	Again       bool     `help:"Append content again that was appended before."`
 	JSON        bool     `help:"Print one JSON object at the end, and nothing else, on standard output."`
 	Quiet       bool     `short:"q" help:"No progress."`
+
+	resume string // a run to go on with, instead of a file
 }
 
 // Help is shown below the flags.
@@ -60,13 +62,19 @@ func (c *runCommand) Run(ctx context.Context, hurry haste, s streams) error {
 
 // load runs the file through the state machine and tells a person how it went.
 func (c *runCommand) load(ctx context.Context, s streams) (run.Finished, error) {
-	if len(c.Files) != 1 {
-		return run.Finished{}, fault.New(fault.Refused, "usage", "one run loads one file, not %d", len(c.Files)).Advise("give the command once for each")
-	}
-	if err := readable(c.Files[0]); err != nil {
+	if err := c.checkFiles(); err != nil {
 		return run.Finished{}, err
 	}
 	cfg, err := config.Load(c.Config)
+	if err != nil {
+		return run.Finished{}, err
+	}
+	connections := &run.Connections{UserAgent: "penstock/" + version, Secrets: secretsBeside(c.Config)}
+	defer connections.Close()
+	watch := newWatcher(s.err, c.Quiet || c.JSON)
+	watch.useBars()
+	defer watch.close()
+	deliver, err := c.delivery(ctx)
 	if err != nil {
 		return run.Finished{}, err
 	}
@@ -74,14 +82,9 @@ func (c *runCommand) load(ctx context.Context, s streams) (run.Finished, error) 
 	if err != nil {
 		return run.Finished{}, err
 	}
-	connections := &run.Connections{UserAgent: "penstock/" + version, Secrets: secretsBeside(c.Config)}
-	defer connections.Close()
 	if err := reach(ctx, cfg, dest, connections.Connect); err != nil {
 		return run.Finished{}, err
 	}
-	watch := newWatcher(s.err, c.Quiet || c.JSON)
-	watch.useBars()
-	defer watch.close()
 	shop, err := openWorkshop(c.Dir, cfg, connections.Connect, watch)
 	if err != nil {
 		return run.Finished{}, err
@@ -89,12 +92,39 @@ func (c *runCommand) load(ctx context.Context, s streams) (run.Finished, error) 
 	defer context.AfterFunc(ctx, func() {
 		watch.tell("Stopping: the calls in flight may end. The same command goes on later; Ctrl-C again stops at once.")
 	})()
-	finished, err := shop.DeliverFile(ctx, c.Files[0], c.Destination, c.Again)
+	finished, err := deliver(ctx, shop)
 	watch.close()
 	if err != nil || c.JSON {
 		return finished, err
 	}
 	return finished, printSummary(context.WithoutCancel(ctx), s, shop.Steps, c.Dir, finished)
+}
+
+func (c *runCommand) checkFiles() error {
+	if c.resume != "" {
+		return nil
+	}
+	if len(c.Files) != 1 {
+		return fault.New(fault.Refused, "usage", "one run loads one file, not %d", len(c.Files)).Advise("give the command once for each")
+	}
+	return readable(c.Files[0])
+}
+
+// delivery is what to bring in: the file, or what is left of the run to resume.
+func (c *runCommand) delivery(ctx context.Context) (func(context.Context, *local.Workshop) (run.Finished, error), error) {
+	if c.resume == "" {
+		return func(ctx context.Context, shop *local.Workshop) (run.Finished, error) {
+			return shop.DeliverFile(ctx, c.Files[0], c.Destination, c.Again)
+		}, nil
+	}
+	start, err := findRun(ctx, c.Dir, c.resume)
+	if err != nil {
+		return nil, err
+	}
+	c.Destination = start.Destination
+	return func(ctx context.Context, shop *local.Workshop) (run.Finished, error) {
+		return shop.Execute(ctx, start)
+	}, nil
 }
 
 // readable tells a slip on the command line from a file that is not as it should be.
