@@ -33,8 +33,8 @@ soak: ## the long tests: a million rows, every fault, many seeds
 	PENSTOCK_SOAK=1 $(GO) test -timeout 60m -run Soak -v $(PACKAGES)
 
 .PHONY: bench
-bench: ## benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+bench: ## measure against the plainest loader and the limit; BENCH=-quick is short (docs/performance.md)
+	$(GO) run ./bench $(BENCH)
 
 .PHONY: build
 build: ## the command line into bin/, and the functions as SAM deploys them
