@@ -94,13 +94,12 @@ func (r *request) applied(a *response) {
 
 // page is one page of a query's records.
 type page struct {
-	t      *table
-	query  *odata.Query
-	shown  []*column
-	rows   []record
-	total  int64 // -1 when not asked for
-	next   string
-	prefix string // path of the collection relative to the service root
+	t     *table
+	query *odata.Query
+	shown []*column
+	rows  []record
+	total int64 // -1 when not asked for
+	next  string
 }
 
 // record is a row as it was read.

@@ -143,7 +143,7 @@ func (m *Mapping) bind(from string) (*column, error) {
 	to := m.table.Column(name)
 	for _, k := range m.key {
 		if k.to.Name == name {
-			k.from, k.index, k.rule, to = from, len(m.columns), rule, k.to
+			k.from, k.index, k.rule = from, len(m.columns), rule
 			return k, m.finish(k)
 		}
 	}

@@ -9,7 +9,6 @@ type parser struct {
 	lex     lexer
 	tok     token
 	aliases map[string]string
-	vars    []string // range variables of the lambdas around
 	depth   int
 }
 

@@ -36,7 +36,6 @@ type csdlProperty struct {
 	computed       bool
 	read, write    bool // Permissions, when given
 	hasPermissions bool
-	label          string
 }
 
 type csdlNavigation struct {

@@ -81,7 +81,7 @@ func TestRequestIDs(t *testing.T) {
 		}
 		seen[id] = true
 	}
-	if newIdentities(1).next() != newIdentities(1).next() || newIdentities(1).next() == newIdentities(2).next() {
+	if one := newIdentities(1).next(); one != newIdentities(1).next() || newIdentities(1).next() == newIdentities(2).next() {
 		t.Error("ids must follow from the seed")
 	}
 }

@@ -12,8 +12,6 @@ type conditions struct {
 	match, noneMatch string
 }
 
-func (c conditions) none() bool { return c == conditions{} }
-
 // takeConditions moves the conditions out of the headers: gofakes3 looks at some
 // of them, not at the moment of the write and not knowing the ETag of a multipart object.
 func takeConditions(h http.Header) conditions {
