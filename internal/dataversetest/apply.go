@@ -16,7 +16,6 @@ const maxAggregated = 50_000
 type transformation struct {
 	filter     string
 	groups     []string
-	aliases    []string // of the groups, where they have other names
 	aggregates []aggregate
 	grouped    bool
 }
@@ -52,6 +51,9 @@ func parseApply(text string) (*transformation, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	if len(t.groups) == 0 && t.grouped {
+		return nil, failf(400, odata.CodeSyntax, "The groupby expression '%s' names no property.", text)
 	}
 	if !t.grouped && len(t.aggregates) == 0 {
 		return nil, unsupported("an $apply without aggregate and groupby.")
@@ -129,7 +131,11 @@ func (s *Server) getAggregate(r *request, t *table, m *membership) (*response, e
 		if n > maxAggregated {
 			return errTooManyToAggregate()
 		}
-		return w.writeAggregates(&o, sel, where, steps)
+		groups, totals, err := steps.resolve(sel)
+		if err != nil {
+			return err
+		}
+		return w.writeAggregates(&o, sel, where, groups, totals, nil)
 	})
 	if err != nil {
 		return nil, err
@@ -137,43 +143,95 @@ func (s *Server) getAggregate(r *request, t *table, m *membership) (*response, e
 	return jsonReply(&o), nil
 }
 
-// writeAggregates runs the query that steps stand for.
-func (w *work) writeAggregates(o *output, sel *selection, where string, steps *transformation) error {
-	var columns, groups []string
-	var names []string
-	var shown []*column
-	for i, name := range steps.groups {
-		p, err := sel.path(odata.Path{Segments: strings.Split(name, "/")})
+// resolve finds the columns that the steps of an $apply name.
+func (t *transformation) resolve(sel *selection) (groups []grouping, totals []total, err error) {
+	for _, name := range t.groups {
+		if strings.Contains(name, "/") {
+			return nil, nil, unsupported("groupby over a navigation property ('%s').", name)
+		}
+		p, err := sel.path(odata.Path{Segments: []string{name}})
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		columns = append(columns, "min("+p.sql()+")")
-		groups = append(groups, p.c.comparable(p.sql()))
-		shown = append(shown, p.c)
-		if steps.aliases != nil {
-			names = append(names, steps.aliases[i])
-		} else {
-			names = append(names, p.c.property)
-		}
-		if len(strings.Split(name, "/")) > 1 {
-			return unsupported("groupby over a navigation property ('%s').", name)
-		}
+		groups = append(groups, grouping{aliased: aliased{p, name}})
 	}
-	for _, a := range steps.aggregates {
-		sql, c, err := sel.aggregate(a)
+	for _, a := range t.aggregates {
+		var p place
+		if a.method != "$count" {
+			if p, err = sel.path(odata.Path{Segments: []string{a.column}}); err != nil {
+				return nil, nil, err
+			}
+		}
+		totals = append(totals, total{p, a})
+	}
+	return groups, totals, nil
+}
+
+// writeAggregates runs an aggregate query.
+func (w *work) writeAggregates(o *output, sel *selection, where string, groups []grouping, totals []total, orders []string) error {
+	var columns, by, names []string
+	var shown []*column
+	for _, g := range groups {
+		sql, key, c, err := g.sql()
 		if err != nil {
 			return err
 		}
-		columns = append(columns, sql)
-		names, shown = append(names, a.alias), append(shown, c)
+		columns, by = append(columns, sql+" AS "+quoteAlias(g.name)), append(by, key)
+		names, shown = append(names, g.name), append(shown, c)
+	}
+	for _, a := range totals {
+		sql, c, err := a.sql()
+		if err != nil {
+			return err
+		}
+		columns, names, shown = append(columns, sql+" AS "+quoteAlias(a.alias)), append(names, a.alias), append(shown, c)
+	}
+	if len(columns) == 0 {
+		return failf(400, "0x80041102", "An aggregate query needs at least one attribute.")
 	}
 	text := sel.from(strings.Join(columns, ", ")) + " WHERE " + where
-	if len(groups) > 0 {
-		text += " GROUP BY " + strings.Join(groups, ", ")
+	if len(by) > 0 {
+		text += " GROUP BY " + strings.Join(by, ", ")
+	}
+	if len(orders) > 0 {
+		text += " ORDER BY " + strings.Join(orders, ", ")
 	}
 	o.raw(`{"@odata.context":`).str(w.r.base + "$metadata#" + sel.t.SetName).raw(`,"value":[`)
+	err := w.writeGroups(o, text, sel.args, names, shown)
+	o.raw("]}")
+	return err
+}
+
+// dateParts are the parts of a date by which FetchXML groups.
+var dateParts = map[string]string{"year": "%Y", "month": "%m", "week": "%W", "day": "%d"}
+
+// sql is what is read of a group, and what it is told apart by.
+func (g grouping) sql() (read, key string, c *column, err error) {
+	if g.part == "" {
+		return "min(" + g.place.sql() + ")", g.c.comparable(g.place.sql()), g.c, nil
+	}
+	whole := &column{Column: &schema.Column{Type: schema.TypeBigInt}}
+	if g.c.Type != schema.TypeDateTime {
+		return "", "", nil, failf(400, "0x80041102", "The attribute '%s' is no date: it cannot be grouped by %s.", g.c.LogicalName, g.part)
+	}
+	if g.part == "quarter" {
+		sql := "(CAST(strftime('%m', " + g.place.sql() + ") AS INTEGER) + 2) / 3"
+		return sql, sql, whole, nil
+	}
+	format, ok := dateParts[g.part]
+	if !ok {
+		return "", "", nil, unsupported("dategrouping by '%s' in FetchXML.", g.part)
+	}
+	sql := "CAST(strftime('" + format + "', " + g.place.sql() + ") AS INTEGER)"
+	if g.part == "week" {
+		sql += " + 1" // the first week has the number 1
+	}
+	return sql, sql, whole, nil
+}
+
+func (w *work) writeGroups(o *output, text string, args []driver.Value, names []string, shown []*column) error {
 	first := true
-	err := w.tx.Query(text, sel.args, func(row []driver.Value) error {
+	return w.tx.Query(text, args, func(row []driver.Value) error {
 		if !first {
 			o.raw(",")
 		}
@@ -189,20 +247,15 @@ func (w *work) writeAggregates(o *output, sel *selection, where string, steps *t
 		o.raw("}")
 		return nil
 	})
-	o.raw("]}")
-	return err
 }
 
-// aggregate compiles one aggregate, and says as which type its value is written.
-func (s *selection) aggregate(a aggregate) (string, *column, error) {
+// sql compiles one aggregate, and says as which type its value is written.
+func (a total) sql() (string, *column, error) {
 	whole, real := &column{Column: &schema.Column{Type: schema.TypeBigInt}}, &column{Column: &schema.Column{Type: schema.TypeDouble}}
 	if a.method == "$count" {
 		return "count(*)", whole, nil
 	}
-	p, err := s.path(odata.Path{Segments: []string{a.column}})
-	if err != nil {
-		return "", nil, err
-	}
+	p := a.place
 	switch a.method {
 	case "countdistinct":
 		return "count(DISTINCT " + p.c.comparable(p.sql()) + ")", whole, nil

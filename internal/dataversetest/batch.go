@@ -155,7 +155,7 @@ func (r *request) resolveURL(text string) (partURL, error) {
 	}
 	r.url = text
 	path, query, _ := strings.Cut(text, "?")
-	if u, err := url.Parse(path); err == nil && u.IsAbs() {
+	if u, err := url.Parse(strings.ReplaceAll(path, " ", "%20")); err == nil && u.IsAbs() {
 		path = u.EscapedPath()
 	}
 	if strings.HasPrefix(path, "/") {

@@ -3,6 +3,7 @@ package dataversetest
 import (
 	"database/sql/driver"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"penstock/internal/dataversetest/odata"
@@ -21,6 +22,7 @@ type criteria struct {
 type criterion struct {
 	column, operator string
 	values           []string
+	alias            string // of a joined table; "" is the filter's own
 }
 
 // compile turns criteria into SQL; an empty filter holds for every record.
@@ -53,11 +55,17 @@ func (s *selection) compile(c criteria) (string, error) {
 var criterionOperators = map[string]string{"eq": "eq", "ne": "ne", "neq": "ne", "gt": "gt", "ge": "ge", "lt": "lt", "le": "le"}
 
 func (s *selection) criterion(c criterion) (string, error) {
-	col := s.t.byName[c.column]
-	if col == nil {
-		return "", failf(400, "0x80041103", "'%s' entity doesn't contain attribute with Name = '%s' and NameMapping = 'Logical'.", s.t.LogicalName, c.column)
+	at := s
+	if c.alias != "" {
+		if at = s.aliases[c.alias]; at == nil {
+			return "", failf(400, "0x80041102", "There is no link-entity with the alias '%s'.", c.alias)
+		}
 	}
-	p := place{s, col}
+	col := at.t.byName[c.column]
+	if col == nil {
+		return "", errAttribute(at.t, c.column)
+	}
+	p := place{at, col}
 	switch c.operator {
 	case "null":
 		return p.sql() + " IS NULL", nil
@@ -72,7 +80,7 @@ func (s *selection) criterion(c criterion) (string, error) {
 	}
 	name, ok := criterionOperators[c.operator]
 	if !ok {
-		return "", unsupported("the condition operator '%s'.", c.operator)
+		return s.criterionFunction(p, c)
 	}
 	if len(c.values) != 1 {
 		return "", failf(400, "0x8004025c", "The condition on '%s' needs one value.", c.column)
@@ -82,6 +90,36 @@ func (s *selection) criterion(c criterion) (string, error) {
 		return "", err
 	}
 	return s.compare(p, name, operators[name], lit)
+}
+
+// functionNames are those of FetchXML's operators that are not the same words run together.
+var functionNames = map[string]string{"last-seven-days": "Last7Days", "next-seven-days": "Next7Days", "contain-values": "ContainValues",
+	"not-contain-values": "DoesNotContainValues", "ne-userid": "NotEqualUserId", "eq-businessid": "EqualBusinessId"}
+
+// criterionFunction compiles the operators that $filter knows as functions: last-x-days is LastXDays.
+func (s *selection) criterionFunction(p place, c criterion) (string, error) {
+	name := functionNames[c.operator]
+	if name == "" {
+		for word := range strings.SplitSeq(c.operator, "-") {
+			if word != "" {
+				name += strings.ToUpper(word[:1]) + word[1:]
+			}
+		}
+	}
+	call := odata.Call{Name: odata.Namespace + name}
+	var list odata.List
+	for _, v := range c.values {
+		list.Items = append(list.Items, odata.Literal{Kind: odata.String, Text: v, Value: v})
+	}
+	call.Args = append(call.Args, odata.Named{Name: "PropertyValues", Value: list})
+	if len(c.values) > 0 {
+		call.Args = append(call.Args, odata.Named{Name: "PropertyValue", Value: list.Items[0]})
+	}
+	sql, err := s.function(p, call)
+	if refusal := asError(err); err != nil && refusal.Status == http.StatusNotImplemented {
+		return "", unsupported("the condition operator '%s'.", c.operator)
+	}
+	return sql, err
 }
 
 // literalOf reads a value that is given as text, by the type of its column.

@@ -21,6 +21,8 @@ type selection struct {
 	count  *int              // of aliases
 	args   []driver.Value
 	vars   map[string]*selection // range variables of lambdas
+
+	aliases map[string]*selection // tables that FetchXML has joined, by their alias
 }
 
 func (w *work) newSelection(t *table) *selection {
@@ -95,11 +97,11 @@ func (s *selection) binary(e odata.Binary) (string, error) {
 	}
 	op, ok := operators[e.Op]
 	if !ok {
-		return "", unsupported("the operator '%s' in $filter.", e.Op)
+		return "", errNode(e.Op)
 	}
 	left, isPath := e.Left.(odata.Path)
 	if !isPath {
-		return "", unsupported("a $filter whose left operand is no property.")
+		return "", errNode(nodeOf(e.Left))
 	}
 	p, err := s.path(left)
 	if err != nil {
@@ -120,7 +122,34 @@ func (s *selection) binary(e odata.Binary) (string, error) {
 	case odata.Alias:
 		return "", failf(400, odata.CodeSyntax, "The parameter alias '%s' has no value.", right.Name)
 	}
-	return "", unsupported("a $filter whose right operand is neither a value nor a property.")
+	return "", errNode(nodeOf(e.Right))
+}
+
+// queryNodes are the OData library's names of what the service does not translate.
+var queryNodes = map[string]string{"in": "In", "has": "BinaryOperator", "add": "BinaryOperator", "sub": "BinaryOperator", "mul": "BinaryOperator",
+	"div": "BinaryOperator", "mod": "BinaryOperator"}
+
+// errNode refuses what is OData, but not of the part that the service documents: the comparison and logical operators,
+// contains, startswith, endswith, its own functions, any and all.
+func errNode(name string) error {
+	if node := queryNodes[name]; node != "" {
+		name = node
+	}
+	return failf(400, odata.CodeSyntax, "The query node %s is not supported.", name)
+}
+
+func nodeOf(e odata.Expr) string {
+	switch e.(type) {
+	case odata.Call:
+		return "SingleValueFunctionCall"
+	case odata.Negate:
+		return "UnaryOperator"
+	case odata.List:
+		return "CollectionConstant"
+	case odata.Literal:
+		return "Constant"
+	}
+	return "BinaryOperator"
 }
 
 // comparable makes SQL compare as the service's collation and its decimals do.

@@ -17,7 +17,7 @@ func (s *selection) call(c odata.Call) (string, error) {
 		return s.search(c)
 	}
 	if !odata.IsCast(c.Name) {
-		return "", unsupported("the function '%s' in $filter.", c.Name)
+		return "", errNode("SingleValueFunctionCall")
 	}
 	return s.dataverseFunction(c)
 }
@@ -51,7 +51,6 @@ func (s *selection) search(c odata.Call) (string, error) {
 
 // dataverseFunction compiles Microsoft.Dynamics.CRM.In and its kin.
 func (s *selection) dataverseFunction(c odata.Call) (string, error) {
-	name := odata.Unqualified(c.Name)
 	property, ok := c.Arg("PropertyName").(odata.Literal)
 	if !ok || property.Kind != odata.String {
 		return "", failf(400, odata.CodeSyntax, "The function '%s' needs the parameter PropertyName.", c.Name)
@@ -60,6 +59,12 @@ func (s *selection) dataverseFunction(c odata.Call) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return s.function(p, c)
+}
+
+// function compiles a function of a column.
+func (s *selection) function(p place, c odata.Call) (string, error) {
+	name := odata.Unqualified(c.Name)
 	switch name {
 	case "In", "NotIn":
 		return s.in(p, c, name == "NotIn")

@@ -8,29 +8,6 @@ import (
 	"penstock/internal/dataversetest"
 )
 
-func bulkDeleteBody(conditions string) string {
-	return `{"QuerySet":[{"@odata.type":"Microsoft.Dynamics.CRM.QueryExpression","EntityName":"cr1_parcel",
-		"ColumnSet":{"@odata.type":"Microsoft.Dynamics.CRM.ColumnSet","AllColumns":false,"Columns":["cr1_parcelid"]},
-		"Criteria":{"@odata.type":"Microsoft.Dynamics.CRM.FilterExpression","FilterOperator":"And","Conditions":[` + conditions + `],"Filters":[]},"Distinct":false}],
-		"JobName":"empty","SendEmailNotification":false,"ToRecipients":[],"CCRecipients":[],"RecurrencePattern":"","StartDateTime":"2026-01-02T03:04:05Z"}`
-}
-
-func TestBulkDelete(t *testing.T) {
-	e := farm(t)
-	condition := `{"@odata.type":"Microsoft.Dynamics.CRM.ConditionExpression","AttributeName":"cr1_no","Operator":"LessEqual","Values":[{"Value":"3","Type":"System.Int32"}]}`
-	job := e.want(200, "POST", "BulkDelete", bulkDeleteBody(condition)).values(t)["JobId"].(string)
-	for state := ""; state != "3"; {
-		state = fmt.Sprint(e.want(200, "GET", "asyncoperations("+job+")?$select=statecode,statuscode", "").values(t)["statecode"])
-	}
-	has(t, e.want(200, "GET", "asyncoperations("+job+")", "").values(t), map[string]any{"statuscode": 30, "name": "empty", "operationtype": 13})
-	rows := e.want(200, "GET", "bulkdeleteoperations?$filter="+q("_asyncoperationid_value eq "+job)+"&$select=successcount,failurecount,statecode", "").list(t)
-	has(t, rows[0], map[string]any{"successcount": 3, "failurecount": 0, "statecode": 3})
-	if got := e.names("cr1_parcels"); got != "delta O'Neil" {
-		t.Errorf("left %q", got)
-	}
-	e.refused(400, "0x80040203", "JobName", "POST", "BulkDelete", strings.Replace(bulkDeleteBody(""), "JobName", "Name", 1))
-}
-
 func TestMarketingLists(t *testing.T) {
 	e := start(t, dataversetest.Options{})
 	for n := range 4 {
@@ -77,13 +54,24 @@ func TestFetchXML(t *testing.T) {
 	has(t, rows[0], map[string]any{"n": 5})
 	v := e.want(200, "GET", fetch(`<fetch count="2" page="2"><entity name="cr1_parcel"><attribute name="cr1_no"/><order attribute="cr1_no"/></entity></fetch>`), "").values(t)
 	has(t, v, map[string]any{"@Microsoft.Dynamics.CRM.morerecords": true})
-	e.refused(501, "0x80040219", "link-entity", "GET", fetch(`<fetch><entity name="cr1_parcel"><link-entity name="account"/></entity></fetch>`), "")
-}
-
-func TestAutoNumbers(t *testing.T) {
-	e := start(t, dataversetest.Options{})
-	for _, want := range []string{"P-001000", "P-001001"} {
-		has(t, e.want(201, "POST", "cr1_parcels", `{"cr1_name":"a"}`, "Prefer: return=representation").values(t), map[string]any{"cr1_ticket": want})
+	rows = e.want(200, "GET", fetch(`<fetch><entity name="cr1_parcel"><attribute name="cr1_name"/><order attribute="cr1_no"/>
+		<link-entity name="account" from="accountid" to="cr1_owner_account" alias="a" link-type="outer"><attribute name="name"/><attribute name="revenue" alias="r"/></link-entity></entity></fetch>`), "").list(t)
+	has(t, rows[0], map[string]any{"cr1_name": "Alpha", "a.name": "Delta Farms", "r": "1234567.5"})
+	has(t, rows[1], map[string]any{"cr1_name": "beta", "a.name": nil})
+	if got := e.names(fetch(`<fetch><entity name="cr1_parcel"><attribute name="cr1_name"/><filter><condition entityname="o" attribute="name" operator="like" value="echo%"/></filter>
+		<link-entity name="account" from="accountid" to="cr1_owner_account" alias="o"><filter><condition attribute="statecode" operator="eq" value="0"/></filter></link-entity></entity></fetch>`)); got != "Gämma" {
+		t.Errorf("inner join %q", got)
 	}
-	has(t, e.want(201, "POST", "cr1_parcels", `{"cr1_ticket":"own"}`, "Prefer: return=representation").values(t), map[string]any{"cr1_ticket": "own"})
+	rows = e.want(200, "GET", fetch(`<fetch distinct="true"><entity name="cr1_parcel"><attribute name="cr1_kind"/><order attribute="cr1_kind"/></entity></fetch>`), "").list(t)
+	if len(rows) != 2 || len(rows[0]) != 1 {
+		t.Errorf("distinct %v", rows)
+	}
+	rows = e.want(200, "GET", fetch(`<fetch aggregate="true"><entity name="cr1_parcel"><attribute name="cr1_day" groupby="true" dategrouping="month" alias="month"/>
+		<attribute name="cr1_no" aggregate="sum" alias="total"/><order alias="month" descending="true"/><filter><condition attribute="cr1_day" operator="not-null"/></filter></entity></fetch>`), "").list(t)
+	has(t, rows[0], map[string]any{"month": 2, "total": 2})
+	if got := e.names(fetch(`<fetch><entity name="cr1_parcel"><attribute name="cr1_name"/><filter><condition attribute="cr1_surveyedon" operator="last-x-days" value="7"/></filter></entity></fetch>`)); got != "Gämma" {
+		t.Errorf("last-x-days %q", got)
+	}
+	e.refused(501, "0x80040219", "link-type", "GET", fetch(`<fetch><entity name="cr1_parcel"><link-entity name="account" from="accountid" to="cr1_owner_account" link-type="exists"/></entity></fetch>`), "")
+	e.refused(400, "0x80041103", "", "GET", fetch(`<fetch><entity name="cr1_parcel"><link-entity name="account"/></entity></fetch>`), "")
 }

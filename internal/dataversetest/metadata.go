@@ -9,12 +9,15 @@ import (
 )
 
 // isMetadata says whether a path below the service root is about tables instead of their records.
-func isMetadata(name string) bool { return name == "$metadata" || metadata.Serves(name) }
+func isMetadata(name string) bool {
+	return name == "$metadata" || name == metadata.CreateEntities || metadata.Serves(name)
+}
 
 // changesMetadata says whether a request changes tables, so that no other may run beside it.
 func changesMetadata(method, rest string) bool {
 	name, _, _ := strings.Cut(rest, "/")
 	name, _, _ = strings.Cut(name, "(")
+	name, _, _ = strings.Cut(name, "?")
 	return method != http.MethodGet && isMetadata(name)
 }
 

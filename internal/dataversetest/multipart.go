@@ -119,19 +119,20 @@ func parseHTTP(p part) (*httpPart, error) {
 		return nil, errStream("the content type '%s' is not supported: 'application/http' was expected.", p.header.Get("Content-Type"))
 	}
 	line, rest, ok := strings.Cut(p.body+"\r\n", "\r\n")
-	fields := strings.Fields(line)
-	if !ok || len(fields) != 3 || fields[2] != "HTTP/1.1" || strings.Contains(line, "\n") {
+	method, target, spaced := strings.Cut(line, " ")
+	target, version := strings.CutSuffix(target, " HTTP/1.1") // clients leave spaces in URLs, and the service takes them
+	if target = strings.TrimSpace(target); !ok || !spaced || !version || target == "" || strings.Contains(line, "\n") {
 		return nil, errStream("'%s' is not a valid request line.", line)
 	}
-	switch fields[0] {
+	switch method {
 	case "GET", "POST", "PATCH", "PUT", "DELETE":
 	default:
-		return nil, errStream("the method '%s' is not valid.", fields[0])
+		return nil, errStream("the method '%s' is not valid.", method)
 	}
 	header, body, err := parseHeader(rest)
 	if err != nil {
 		return nil, err
 	}
-	return &httpPart{id: p.header.Get("Content-ID"), method: fields[0], url: fields[1], header: http.Header(header),
+	return &httpPart{id: p.header.Get("Content-ID"), method: method, url: target, header: http.Header(header),
 		body: strings.TrimSuffix(body, "\r\n")}, nil
 }

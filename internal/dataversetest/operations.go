@@ -27,12 +27,20 @@ func init() { // the functions lead back to the routes
 		"WhoAmI":                      {http.MethodGet, (*Server).whoAmI},
 		"RetrieveVersion":             {http.MethodGet, (*Server).retrieveVersion},
 		"RetrieveCurrentOrganization": {http.MethodGet, (*Server).retrieveCurrentOrganization},
+		"FetchXmlToQueryExpression":   {http.MethodGet, (*Server).fetchToQuery},
 		"RetrieveTotalRecordCount":    {http.MethodGet, (*Server).retrieveTotalRecordCount},
 		"BulkDelete":                  {http.MethodPost, (*Server).bulkDelete},
 		"PublishXml":                  {http.MethodPost, (*Server).publish},
 		"PublishAllXml":               {http.MethodPost, (*Server).publish},
 		"AddListMembersList":          {http.MethodPost, (*Server).addListMembers},
 		"CopyMembersList":             {http.MethodPost, (*Server).copyMembers},
+
+		"InitializeFileBlocksUpload":   {http.MethodPost, (*Server).beginUpload},
+		"UploadBlock":                  {http.MethodPost, (*Server).uploadBlock},
+		"CommitFileBlocksUpload":       {http.MethodPost, (*Server).commitUpload},
+		"InitializeFileBlocksDownload": {http.MethodPost, (*Server).beginDownload},
+		"DownloadBlock":                {http.MethodPost, (*Server).downloadBlock},
+		"DeleteFile":                   {http.MethodPost, (*Server).deleteFile},
 	}
 	bound = map[string]boundOperation{
 		"systemuser.RetrieveUserPrivileges": {http.MethodGet, (*Server).retrieveUserPrivileges},

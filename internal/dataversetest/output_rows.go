@@ -58,17 +58,68 @@ func (w *work) writePage(o *output, p *page) error {
 			o.raw(",")
 		}
 		o.raw("{")
-		if err := w.writeRecord(o, p.t, p.shown, &p.rows[i], p.query); err != nil {
+		if err := w.writeRow(o, p, &p.rows[i]); err != nil {
 			return err
 		}
 		o.raw("}")
 	}
+	for i, id := range p.gone {
+		if i > 0 || len(p.rows) > 0 {
+			o.raw(",")
+		}
+		o.raw(`{"@odata.context":`).str(w.r.base + "$metadata#" + p.t.SetName + "/$deletedEntity").raw(`,"id":`).str(id).raw(`,"reason":"deleted"}`)
+	}
 	o.raw("]")
+	if p.delta != "" {
+		o.raw(`,"@odata.deltaLink":`).str(p.delta)
+	}
 	if p.next != "" {
 		o.raw(`,"@odata.nextLink":`).str(p.next)
 	}
 	o.raw("}")
 	return nil
+}
+
+// writeRow writes one row of a page: a record, and what was read beside it.
+func (w *work) writeRow(o *output, p *page, rec *record) error {
+	start := len(o.b)
+	if p.bare {
+		for i, c := range p.shown {
+			w.writeAliased(o, c, c.property, rec, i)
+		}
+	} else {
+		if err := w.writeRecord(o, p.t, p.shown, rec, p.query); err != nil {
+			return err
+		}
+		o.raw(",")
+	}
+	for i, a := range p.extra {
+		w.writeAliased(o, a.c, a.name, rec, len(p.shown)+i)
+	}
+	if len(o.b) > start {
+		o.b = o.b[:len(o.b)-1]
+	}
+	return nil
+}
+
+// writeAliased writes a column under a name of its own.
+func (w *work) writeAliased(o *output, c *column, name string, rec *record, at int) {
+	v := rec.values[at]
+	if w.r.prefer.annotates(formattedValue) {
+		text := c.format(v)
+		if c.IsLookup() && v != nil {
+			text = w.nameOf(rec.points[at], v.(string))
+		}
+		if text != "" {
+			o.str(name + "@" + formattedValue).raw(":").str(text).raw(",")
+		}
+	}
+	if c.IsLookup() && v != nil && w.r.prefer.annotates("Microsoft.Dynamics.CRM.lookuplogicalname") {
+		o.str(name + "@Microsoft.Dynamics.CRM.lookuplogicalname").raw(":").str(rec.points[at]).raw(",")
+	}
+	o.str(name).raw(":")
+	c.write(o, v)
+	o.raw(",")
 }
 
 // writeRecord writes the members of one record, without braces.

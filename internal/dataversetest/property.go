@@ -2,6 +2,7 @@ package dataversetest
 
 import (
 	"net/http"
+	"strings"
 
 	"penstock/internal/dataversetest/odata"
 	"penstock/internal/dataversetest/payload"
@@ -15,8 +16,8 @@ func (s *Server) serveProperty(r *request, ref *reference, c *column, rest []oda
 		return nil, errNoSegment(rest[0].Name)
 	}
 	switch {
-	case (c.Type == schema.TypeFile || c.Type == schema.TypeImage) && (r.method == http.MethodPatch || raw):
-		return nil, unsupported("uploads and downloads of file and image columns.")
+	case c.isFile() && (raw || r.header.Get("Range") != "" || r.method != http.MethodGet) && !r.putsImage(c):
+		return s.serveFile(r, ref, c, raw)
 	case r.method == http.MethodGet:
 		return s.getProperty(r, ref, c, raw)
 	case raw:
@@ -35,6 +36,11 @@ func (s *Server) serveProperty(r *request, ref *reference, c *column, rest []oda
 		return s.setProperty(r, ref, c, &payload.Value{Kind: payload.Null})
 	}
 	return nil, errVerb(r)
+}
+
+// putsImage says whether a request sets an image as JSON: {"value":"…base64…"}.
+func (r *request) putsImage(c *column) bool {
+	return c.Type == schema.TypeImage && r.method == http.MethodPut && strings.Contains(r.header.Get("Content-Type"), "json")
 }
 
 func (s *Server) setProperty(r *request, ref *reference, c *column, v *payload.Value) (*response, error) {

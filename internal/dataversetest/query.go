@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +42,12 @@ func (s *Server) getRows(r *request, t *table, m *membership) (*response, error)
 	if fetch := r.query.Other.Get("fetchXml"); fetch != "" {
 		return s.getFetch(r, t, fetch)
 	}
+	if sql := r.query.Other.Get("sql"); sql != "" {
+		return s.getSQL(r, t, sql)
+	}
+	if r.tracks() {
+		return s.getChanges(r, t, m)
+	}
 	var o output
 	err := s.read(r, func(w *work) error {
 		if err := w.syncMessages(t); err != nil {
@@ -71,17 +78,13 @@ func (s *Server) mayQuery(r *request, t *table, m *membership) error {
 
 // refuseOptions names what the emulator does not do, before it could answer wrongly.
 func refuseOptions(r *request) error {
-	for option, name := range map[string]string{"savedQuery": "saved queries (savedQuery).", "userQuery": "user queries (userQuery).",
-		"sql": "the query parameter sql.", "$deltatoken": "change tracking ($deltatoken)."} {
+	for option, name := range map[string]string{"savedQuery": "saved queries (savedQuery).", "userQuery": "user queries (userQuery)."} {
 		if r.query.Other.Has(option) {
 			return unsupported("%s", name)
 		}
 	}
 	if r.query.Search != "" {
 		return unsupported("$search.")
-	}
-	if r.prefer.trackChanges {
-		return unsupported("change tracking (Prefer: odata.track-changes).")
 	}
 	return nil
 }
@@ -100,6 +103,11 @@ type page struct {
 	rows  []record
 	total int64 // -1 when not asked for
 	next  string
+	delta string     // link to the changes from now on
+	since deltaToken // when the query began that tracks changes
+	gone  []string   // ids of deleted records
+	extra []aliased  // further columns, under names of their own
+	bare  bool       // rows are no records: they have neither etag nor id
 }
 
 // record is a row as it was read.
@@ -226,12 +234,17 @@ func (w *work) columnsSQL(sel *selection, shown []*column) string {
 		b.WriteString("0")
 	}
 	for _, c := range shown {
-		b.WriteString(", " + sel.col(c))
-		if c.manyTo {
-			b.WriteString(", " + sel.alias + "." + c.pointsTo)
-		}
+		sel.writeColumn(&b, c)
 	}
 	return b.String()
+}
+
+// writeColumn adds a column to a list of columns.
+func (s *selection) writeColumn(b *strings.Builder, c *column) {
+	b.WriteString(", " + s.col(c))
+	if c.manyTo {
+		b.WriteString(", " + s.alias + "." + c.pointsTo)
+	}
 }
 
 func (w *work) records(text string, args []driver.Value, shown []*column) ([]record, error) {
@@ -292,12 +305,14 @@ func (t *table) shown(names []string) ([]*column, error) {
 
 // skipToken is where the next page starts: after a row, or with an order of its own after so many.
 type skipToken struct {
-	page int
-	last int64
+	page  int
+	last  int64
+	since deltaToken // of a query that tracks changes
 }
 
-var cookiePattern = regexp.MustCompile(`^<cookie pagenumber="(\d{1,9})" pagingcookie="([^"]*)" istracking="False" />$`)
+var cookiePattern = regexp.MustCompile(`^<cookie pagenumber="(\d{1,9})" pagingcookie="([^"]*)" istracking="(?:False|True)" />$`)
 var lastPattern = regexp.MustCompile(`last="(\d{1,18})"`)
+var sincePattern = regexp.MustCompile(`since="([^"]*)"`)
 
 func parseToken(text string) (skipToken, error) {
 	if text == "" {
@@ -315,6 +330,11 @@ func parseToken(text string) (skipToken, error) {
 	var token skipToken
 	token.page, _ = strconv.Atoi(m[1])
 	token.last, _ = strconv.ParseInt(last[1], 10, 64)
+	if since := sincePattern.FindStringSubmatch(inner); since != nil {
+		if token.since, err = parseDelta(since[1]); err != nil {
+			return skipToken{}, err
+		}
+	}
 	return token, nil
 }
 
@@ -324,21 +344,36 @@ func (w *work) nextLink(p *page, token skipToken, size int) string {
 	if len(p.query.OrderBy) > 0 {
 		last = token.last + int64(size)
 	}
+	return w.nextLinkAt(p, token, last)
+}
+
+// nextLinkAt leads to the page after a row, or after so many of them.
+func (w *work) nextLinkAt(p *page, token skipToken, last int64) string {
 	number := max(token.page, 1)
-	cookie := fmt.Sprintf(`<cookie page="%d"><row last="%d" /></cookie>`, number, last)
-	outer := fmt.Sprintf(`<cookie pagenumber="%d" pagingcookie="%s" istracking="False" />`, number+1, url.QueryEscape(cookie))
+	since, tracking := "", "False"
+	if p.since.version > 0 {
+		since, tracking = fmt.Sprintf(` since="%s"`, p.since), "True"
+	}
+	cookie := fmt.Sprintf(`<cookie page="%d"><row last="%d"%s /></cookie>`, number, last, since)
+	outer := fmt.Sprintf(`<cookie pagenumber="%d" pagingcookie="%s" istracking="%s" />`, number+1, url.QueryEscape(cookie), tracking)
 	base, _, _ := strings.Cut(w.r.url, "?")
 	if !strings.Contains(base, "://") {
 		base = w.r.base + strings.TrimPrefix(base, "/api/data/v"+w.r.version+"/")
 	}
+	kept := append(keptOptions(p.query.Raw, "$skiptoken"), "$skiptoken="+strings.ReplaceAll(url.QueryEscape(outer), "+", "%20"))
+	return base + "?" + strings.Join(kept, "&")
+}
+
+// keptOptions are those of a query without the ones named.
+func keptOptions(raw string, without ...string) []string {
 	var kept []string
-	for option := range strings.SplitSeq(p.query.Raw, "&") {
-		if option != "" && !strings.HasPrefix(option, "$skiptoken=") && !strings.HasPrefix(option, "%24skiptoken=") {
+	for option := range strings.SplitSeq(raw, "&") {
+		name, _, _ := strings.Cut(option, "=")
+		if option != "" && !slices.Contains(without, strings.Replace(name, "%24", "$", 1)) {
 			kept = append(kept, option)
 		}
 	}
-	kept = append(kept, "$skiptoken="+strings.ReplaceAll(url.QueryEscape(outer), "+", "%20"))
-	return base + "?" + strings.Join(kept, "&")
+	return kept
 }
 
 // getCount answers /set/$count: a bare number.
@@ -354,6 +389,9 @@ func (s *Server) getCount(r *request, t *table, m *membership) (*response, error
 	}
 	if err := r.begin(t, "RetrieveMultiple", 1, false); err != nil {
 		return nil, err
+	}
+	if r.tracks() {
+		return s.countChanges(r, t, m)
 	}
 	var n int64
 	err := s.read(r, func(w *work) error {

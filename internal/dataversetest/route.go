@@ -32,7 +32,10 @@ func (s *Server) route(r *request) (*response, error) {
 		return f.serve(s, r)
 	}
 	t := s.set(first.Name)
-	if t == nil {
+	switch {
+	case t == nil && known[odata.Unqualified(first.Name)]:
+		return nil, unsupported("%s.", odata.Unqualified(first.Name))
+	case t == nil:
 		return nil, errNoSegment(first.Name)
 	}
 	if !first.Keyed {
@@ -61,6 +64,9 @@ func (s *Server) routeSet(r *request, t *table) (*response, error) {
 	if b, ok := bulkAction(r, rest[0]); ok && len(rest) == 1 {
 		return s.serveBulk(r, t, b)
 	}
+	if err := errKnown(rest[0].Name); err != nil {
+		return nil, err
+	}
 	return nil, errNoSegment(rest[0].Name)
 }
 
@@ -72,6 +78,9 @@ func (s *Server) routeRow(r *request, t *table, ref *reference, rest []odata.Seg
 				return nil, errNoResource(r)
 			}
 			return f.serve(s, r, t, ref)
+		}
+		if err := errKnown(rest[0].Name); err != nil {
+			return nil, err
 		}
 		if odata.Unqualified(rest[0].Name) != t.LogicalName {
 			return nil, errNoSegment(rest[0].Name)

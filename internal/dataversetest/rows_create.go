@@ -143,6 +143,9 @@ func (w *work) create(c *change, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := w.checkDuplicates(d, 0); err != nil {
+		return "", err
+	}
 	if err := d.insert(w.tx); err != nil {
 		return "", w.conflict(err, d)
 	}
@@ -156,7 +159,7 @@ func (w *work) draftOf(c *change, id string) (*draft, error) {
 	d := w.draft(t)
 	d.put(t.id, id)
 	for _, s := range c.sets {
-		if !s.column.ForCreate { // ignored silently, as the service does
+		if !s.column.ForCreate || s.column.Type == schema.TypeFile { // ignored silently, as the service does
 			continue
 		}
 		v, err := s.column.validate(t, s.value)

@@ -50,7 +50,13 @@ func (w *work) delete(t *table, f *found) error {
 			return err
 		}
 	}
+	if err := w.dropFiles(t, f.row); err != nil {
+		return err
+	}
 	if err := w.tx.Exec("DELETE FROM "+t.sql()+" WHERE rowid = ?", f.row); err != nil {
+		return err
+	}
+	if err := w.trackDeletion(t, f.id); err != nil {
 		return err
 	}
 	delete(w.exists, self)

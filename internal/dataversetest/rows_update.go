@@ -130,7 +130,7 @@ func (w *work) update(c *change, ref *reference, f *found) error {
 	}
 	d := w.draft(t)
 	for _, s := range c.sets {
-		if !s.column.ForUpdate || s.column == t.partition || ref.key != nil && ref.key.has(s.column) { // an upsert cannot change the key that it goes by
+		if !s.column.ForUpdate || s.column.Type == schema.TypeFile || s.column == t.partition || ref.key != nil && ref.key.has(s.column) { // an upsert cannot change the key that it goes by
 			continue
 		}
 		v, err := s.column.validate(t, s.value)
@@ -147,6 +147,9 @@ func (w *work) update(c *change, ref *reference, f *found) error {
 		return err
 	}
 	if err := w.addChanges(d, f.row); err != nil {
+		return err
+	}
+	if err := w.checkDuplicates(d, f.row); err != nil {
 		return err
 	}
 	if err := d.update(w.tx, f.row); err != nil {

@@ -3,10 +3,13 @@ package dataversetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,8 +22,9 @@ import (
 
 // Options of a Server. The zero value is a whole organisation in memory with one application user who may do everything.
 type Options struct {
-	Schema         *schema.Organization // nil is the built-in organisation
+	Schema         *schema.Organization // nil is that of the database file, or the built-in organisation
 	File           string               // database file; "" keeps everything in memory
+	SnapshotDir    string               // where snapshots are kept; "" is a directory that goes at the end
 	OrganizationID string               // "" is a fixed id
 	Tenant         string               // tenant id; "" accepts every tenant and answers with a fixed id
 	Users          []User               // nil is DefaultUser
@@ -58,16 +62,21 @@ type Server struct {
 	// schema is held for reading by every request, and for writing by those that change tables.
 	schema sync.RWMutex
 
-	tables   sync.Map            // logical name → *table
-	planning sync.Mutex          // held while a table is made ready
-	prepared map[string]*table   // whose SQL tables exist; guarded by the database's turn
-	indexed  map[string]bool     // lookups with an index; guarded by the database's turn
-	version  int64               // of the record written last; guarded by the database's turn
-	messages map[string]bool     // tables whose messages are in sdkmessagefilter; guarded by the database's turn
-	users    map[string]*account // by client id
-	jobs     sync.WaitGroup      // bulk deletions under way
-	life     context.Context     // ends with the server
-	end      context.CancelFunc  //
+	tables       sync.Map            // logical name → *table
+	planning     sync.Mutex          // held while a table is made ready
+	prepared     map[string]*table   // whose SQL tables exist; guarded by the database's turn
+	indexed      map[string]bool     // lookups with an index; guarded by the database's turn
+	version      int64               // of the record written last; guarded by the database's turn
+	messages     map[string]bool     // tables whose messages are in sdkmessagefilter; guarded by the database's turn
+	users        map[string]*account // by client id
+	duplicates   atomic.Pointer[[]DuplicateRule]
+	control      http.Handler // of /_emulator/
+	uploads      uploads      // of files, in pieces
+	snapshots    sync.Mutex
+	ownSnapshots bool               // their directory goes with the server
+	jobs         sync.WaitGroup     // bulk deletions under way
+	life         context.Context    // ends with the server
+	end          context.CancelFunc //
 }
 
 // New starts a server.
@@ -77,7 +86,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, org: o.Schema, db: db, prepared: map[string]*table{}, indexed: map[string]bool{}, messages: map[string]bool{}}
+	s := &Server{options: o, db: db, prepared: map[string]*table{}, indexed: map[string]bool{}, messages: map[string]bool{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	if err := s.start(); err != nil {
 		db.Close()
@@ -87,11 +96,6 @@ func New(o Options) (*Server, error) {
 }
 
 func (o *Options) fill() {
-	if o.Schema == nil {
-		o.Schema = schema.Default()
-	} else {
-		o.Schema = o.Schema.Clone() // system tables are added, and clients may add more
-	}
 	if o.OrganizationID == "" {
 		o.OrganizationID = defaultOrganization
 	}
@@ -115,6 +119,9 @@ func sequentialIDs() func() string {
 }
 
 func (s *Server) start() error {
+	if err := s.openSchema(); err != nil {
+		return err
+	}
 	s.addSystemTables()
 	s.org.Reindex()
 	s.admitUsers()
@@ -129,17 +136,35 @@ func (s *Server) start() error {
 	return nil
 }
 
+// openSchema takes the tables that it is given, else those that a database file was left with.
+func (s *Server) openSchema() (err error) {
+	if s.options.Schema != nil {
+		s.org = s.options.Schema.Clone() // system tables are added, and clients may add more
+		return nil
+	}
+	err = s.db.Read(func(tx *storage.Tx) error {
+		s.org, err = storedSchema(tx)
+		return err
+	})
+	if s.org == nil {
+		s.org = schema.Default()
+	}
+	return err
+}
+
 func (s *Server) startTraffic() {
 	t := s.options.Traffic
 	t.User = s.userOf
 	t.Challenge = s.challenge
 	t.Rows = s.rowCounts
 	t.Reset = s.Reset
+	t.Guide = controlGuide
 	if t.Now == nil {
 		t.Now = s.options.Now
 	}
 	s.gate = traffic.New(t)
 	s.handler = s.gate.Wrap(http.HandlerFunc(s.serveAPI))
+	s.control = s.newControl()
 }
 
 // Traffic is the gate before the Web API: its limits, faults, log and statistics.
@@ -150,7 +175,11 @@ func (s *Server) Close() error {
 	s.end()
 	s.gate.Close()
 	s.jobs.Wait()
-	return s.db.Close()
+	err := s.db.Close()
+	if s.ownSnapshots {
+		err = errors.Join(err, os.RemoveAll(s.options.SnapshotDir))
+	}
+	return err
 }
 
 // ServeHTTP routes a request: the Web API, the emulator's own control endpoints, or Entra ID.
@@ -159,7 +188,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/api/data/"):
 		s.handler.ServeHTTP(w, r)
 	case strings.HasPrefix(r.URL.Path, "/_emulator"):
-		s.gate.Control().ServeHTTP(w, r)
+		s.control.ServeHTTP(w, r)
 	default:
 		s.entra.ServeHTTP(w, r)
 	}
@@ -174,7 +203,7 @@ func (s *Server) Reset(context.Context) error {
 	err := s.db.Write(func(tx *storage.Tx) error {
 		names, err := tx.Tables()
 		for _, name := range names {
-			if err == nil && name != countersTable {
+			if err == nil && name != countersTable && name != schemaTable {
 				err = tx.Exec("DELETE FROM " + storage.Quote(name))
 			}
 		}

@@ -26,9 +26,14 @@ func (s *Server) addSystemTables() {
 	}
 }
 
+// system is the user that the organisation works as by itself.
+func (s *Server) system() *account {
+	return &account{User: User{ID: schema.ID("systemuser", "SYSTEM")}, all: true}
+}
+
 // seed writes the records that every organisation has.
 func (s *Server) seed() error {
-	r := &request{ctx: context.Background(), user: &account{User: User{ID: schema.ID("systemuser", "SYSTEM")}, all: true}}
+	r := &request{ctx: context.Background(), user: s.system()}
 	return s.write(r, func(w *work) error {
 		if err := w.readyStored(); err != nil {
 			return err

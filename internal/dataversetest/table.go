@@ -240,7 +240,7 @@ func (c *column) sqlType() string {
 		return "INTEGER"
 	case schema.TypeDouble:
 		return "REAL"
-	case schema.TypeImage, schema.TypeFile:
+	case schema.TypeImage:
 		return "BLOB"
 	}
 	return "TEXT"

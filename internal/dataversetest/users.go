@@ -4,6 +4,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 
 	"penstock/internal/dataversetest/schema"
@@ -22,7 +24,8 @@ type User struct {
 	Outsider     bool
 }
 
-// Role is a security role: the names of its privileges, prvCreateContact and the like. Of a nil list it has every one.
+// Role is a security role: the names of its privileges, prvCreateContact and the like, where prv*Contact stands for
+// all of contact. Of a nil list it has every one.
 type Role struct {
 	Name       string
 	Privileges []string
@@ -42,6 +45,7 @@ type account struct {
 	User
 	all        bool
 	privileges map[string]bool // in lower case
+	patterns   []string        // of further ones
 }
 
 func (s *Server) admitUsers() {
@@ -57,7 +61,11 @@ func (s *Server) admitUsers() {
 		for _, role := range u.Roles {
 			a.all = a.all || role.Privileges == nil
 			for _, p := range role.Privileges {
-				a.privileges[strings.ToLower(p)] = true
+				if p = strings.ToLower(p); strings.Contains(p, "*") {
+					a.patterns = append(a.patterns, p)
+				} else {
+					a.privileges[p] = true
+				}
 			}
 		}
 		s.users[strings.ToLower(u.ClientID)] = a
@@ -130,7 +138,11 @@ func (s *Server) userOf(r *http.Request) string {
 }
 
 func (a *account) holds(privilege string) bool {
-	return a.all || a.privileges[strings.ToLower(privilege)]
+	privilege = strings.ToLower(privilege)
+	return a.all || a.privileges[privilege] || slices.ContainsFunc(a.patterns, func(pattern string) bool {
+		matches, _ := path.Match(pattern, privilege) // a pattern that is not valid matches nothing
+		return matches
+	})
 }
 
 // may says whether the user has a privilege on a table; else it is the service's refusal.
@@ -139,7 +151,7 @@ func (a *account) may(verb string, t *table) error {
 		return nil
 	}
 	name, id := t.Privilege(verb)
-	if a.privileges[strings.ToLower(name)] {
+	if a.holds(name) {
 		return nil
 	}
 	return a.denied(name, id, t)

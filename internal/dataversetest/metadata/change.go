@@ -3,12 +3,13 @@ package metadata
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"penstock/internal/dataversetest/odata"
 	"penstock/internal/dataversetest/schema"
 )
 
-// Change is a POST or DELETE on the metadata.
+// Change is a POST, PUT or DELETE on the metadata.
 type Change struct {
 	Method string
 	Path   []odata.Segment // below the root
@@ -19,22 +20,24 @@ type Change struct {
 type Changed struct {
 	Organization *schema.Organization // a changed copy; the old one is as it was
 	Entity       string               // what OData-EntityId names below the root; empty after DELETE
-	Table        string               // the logical name of the table that was added, changed or dropped; empty for relationships
+	Tables       []string             // the logical names of the tables that were added, changed or dropped
 	Key          string               // the logical name of a new key, whose index is still to be built (SetKeyStatus)
 }
 
-// Apply answers POST EntityDefinitions, its Attributes and Keys, and RelationshipDefinitions, and DELETE of one of each,
-// with 204. Refusals are *odata.Error.
+// Apply answers POST, PUT and DELETE of EntityDefinitions, their Attributes and Keys, RelationshipDefinitions and
+// GlobalOptionSetDefinitions, and the action CreateEntities. Refusals are *odata.Error.
 func Apply(org *schema.Organization, c Change) (*Changed, error) {
 	e := &editor{org: org.Clone(), change: c}
 	var err error
 	switch c.Method {
 	case http.MethodPost:
 		err = e.create()
+	case http.MethodPut:
+		err = e.update()
 	case http.MethodDelete:
 		err = e.drop()
 	default:
-		err = &odata.Error{Status: 501, Code: "0x80040219", Message: "The Dataverse emulator does not support " + c.Method + " on metadata."}
+		err = e.notHere()
 	}
 	if err != nil {
 		return nil, refusal(err)
@@ -43,6 +46,9 @@ func Apply(org *schema.Organization, c Change) (*Changed, error) {
 	e.done.Organization = e.org
 	return &e.done, nil
 }
+
+// CreateEntities is the name of the action that makes several tables.
+const CreateEntities = "CreateEntities"
 
 type editor struct {
 	org    *schema.Organization
@@ -60,49 +66,69 @@ func refusal(err error) error {
 		return &odata.Error{Status: 400, Code: "0x80047013", Message: err.Error()}
 	case errors.Is(err, schema.ErrMissing):
 		return &odata.Error{Status: 404, Code: "0x80040217", Message: err.Error()}
+	case errors.Is(err, schema.ErrUsed):
+		return &odata.Error{Status: 400, Code: "0x8004f01f", Message: err.Error()}
 	}
 	return &odata.Error{Status: 400, Code: "0x80040203", Message: err.Error()}
 }
 
+// place is what a path names: "EntityDefinitions", "EntityDefinitions(…)", "EntityDefinitions(…)/Attributes(…)" and so
+// on, keys as dots.
+func (e *editor) place() string {
+	var parts []string
+	for _, s := range e.change.Path {
+		switch {
+		case odata.IsCast(s.Name): // the type of what is changed is in the body, too
+		case s.Keyed:
+			parts = append(parts, s.Name+"(…)")
+		default:
+			parts = append(parts, s.Name)
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
 func (e *editor) create() error {
-	path := e.change.Path
-	switch {
-	case len(path) == 1 && path[0].Name == "EntityDefinitions" && !path[0].Keyed:
+	switch e.place() {
+	case CreateEntities:
+		tables, err := e.org.CreateTables(e.change.Body)
+		for _, t := range tables {
+			e.done.Tables = append(e.done.Tables, t.LogicalName)
+		}
+		return err
+	case "EntityDefinitions":
 		table, err := e.org.CreateTable(e.change.Body)
 		if err != nil {
 			return err
 		}
-		e.done.Table = table.LogicalName
 		e.org.Reindex() // gives ids
+		e.done.Tables = []string{table.LogicalName}
 		e.done.Entity = "EntityDefinitions(" + table.MetadataID + ")"
 		return nil
-	case len(path) == 1 && path[0].Name == "RelationshipDefinitions" && !path[0].Keyed:
+	case "RelationshipDefinitions":
 		id, err := e.org.CreateRelationship(e.change.Body)
 		e.done.Entity = "RelationshipDefinitions(" + id + ")"
 		return err
-	case len(path) == 2 && path[0].Name == "EntityDefinitions" && !path[1].Keyed:
-		table, err := e.table(path[0])
+	case "GlobalOptionSetDefinitions":
+		set, err := e.org.CreateChoice(e.change.Body)
+		if err == nil {
+			e.done.Entity = "GlobalOptionSetDefinitions(" + schema.ChoiceID(set.Name) + ")"
+		}
+		return err
+	case "EntityDefinitions(…)/Attributes", "EntityDefinitions(…)/Keys":
+		table, err := e.table(e.change.Path[0])
 		if err != nil {
 			return err
 		}
-		return e.createPart(table, path[1].Name)
+		return e.createPart(table, e.change.Path[1].Name)
 	}
 	return e.notHere()
 }
 
 func (e *editor) createPart(table *schema.Table, part string) error {
-	e.done.Table = table.LogicalName
+	e.done.Tables = []string{table.LogicalName}
 	entity := "EntityDefinitions(" + table.MetadataID + ")/" + part
-	switch part {
-	case "Attributes":
-		column, err := e.org.CreateColumn(table, e.change.Body)
-		if err != nil {
-			return err
-		}
-		e.org.Reindex()
-		e.done.Entity = entity + "(" + column.MetadataID + ")"
-		return nil
-	case "Keys":
+	if part == "Keys" {
 		key, err := e.org.CreateKey(table, e.change.Body)
 		if err != nil {
 			return err
@@ -111,13 +137,56 @@ func (e *editor) createPart(table *schema.Table, part string) error {
 		e.done.Entity, e.done.Key = entity+"("+key.MetadataID+")", key.LogicalName
 		return nil
 	}
+	column, err := e.org.CreateColumn(table, e.change.Body)
+	if err != nil {
+		return err
+	}
+	e.org.Reindex()
+	e.done.Entity = entity + "(" + column.MetadataID + ")"
+	return nil
+}
+
+func (e *editor) update() error {
+	path := e.change.Path
+	switch e.place() {
+	case "EntityDefinitions(…)":
+		table, err := e.table(path[0])
+		if err != nil {
+			return err
+		}
+		e.done.Tables = []string{table.LogicalName}
+		return e.org.UpdateTable(table, e.change.Body)
+	case "EntityDefinitions(…)/Attributes(…)":
+		table, err := e.table(path[0])
+		if err != nil {
+			return err
+		}
+		column, err := e.column(table, path[1])
+		if err != nil {
+			return err
+		}
+		e.done.Tables = []string{table.LogicalName}
+		return e.org.UpdateColumn(table, column, e.change.Body)
+	case "RelationshipDefinitions(…)":
+		n, err := e.find(e.catalog().relationships(), "RelationshipMetadataBase", path[0])
+		if err != nil {
+			return err
+		}
+		return e.org.UpdateRelationship(n.ident, e.change.Body)
+	case "GlobalOptionSetDefinitions(…)":
+		set, err := e.choice(path[0])
+		if err != nil {
+			return err
+		}
+		return e.org.UpdateChoice(set, e.change.Body)
+	}
 	return e.notHere()
 }
 
 func (e *editor) drop() error {
 	path := e.change.Path
-	switch {
-	case len(path) == 1 && path[0].Name == "EntityDefinitions" && path[0].Keyed:
+	switch e.place() {
+	case "EntityDefinitions(…)":
 		table, err := e.table(path[0])
 		if err != nil {
 			return err
@@ -125,16 +194,22 @@ func (e *editor) drop() error {
 		if !custom(table) {
 			return &odata.Error{Status: 400, Code: "0x80040203", Message: "The entity " + table.LogicalName + " is not custom and cannot be deleted."}
 		}
-		e.done.Table = table.LogicalName
+		e.done.Tables = []string{table.LogicalName}
 		e.org.DropTable(table)
 		return nil
-	case len(path) == 1 && path[0].Name == "RelationshipDefinitions" && path[0].Keyed:
+	case "RelationshipDefinitions(…)":
 		n, err := e.find(e.catalog().relationships(), "RelationshipMetadataBase", path[0])
 		if err != nil {
 			return err
 		}
 		return e.org.DropRelationship(n.ident)
-	case len(path) == 2 && path[0].Name == "EntityDefinitions" && path[1].Keyed:
+	case "GlobalOptionSetDefinitions(…)":
+		set, err := e.choice(path[0])
+		if err != nil {
+			return err
+		}
+		return e.org.DropChoice(set)
+	case "EntityDefinitions(…)/Attributes(…)", "EntityDefinitions(…)/Keys(…)":
 		table, err := e.table(path[0])
 		if err != nil {
 			return err
@@ -145,29 +220,26 @@ func (e *editor) drop() error {
 }
 
 func (e *editor) dropPart(table *schema.Table, part odata.Segment) error {
-	e.done.Table = table.LogicalName
-	switch part.Name {
-	case "Attributes":
-		n, err := e.find(e.catalog().attributes(table), "AttributeMetadata", part)
+	e.done.Tables = []string{table.LogicalName}
+	if part.Name == "Attributes" {
+		column, err := e.column(table, part)
 		if err != nil {
 			return err
 		}
-		column := table.Column(n.keys[0].value.(string))
 		if !customColumn(column) || column.IsPrimaryID || column.IsPrimaryName {
 			return &odata.Error{Status: 400, Code: "0x80040203", Message: "The attribute " + column.LogicalName + " cannot be deleted."}
 		}
 		e.org.DropColumn(table, column)
 		return nil
-	case "Keys":
-		n, err := e.find(e.catalog().keys(table), "EntityKeyMetadata", part)
-		if err != nil {
-			return err
-		}
-		for _, key := range table.Keys {
-			if key.MetadataID == n.ident {
-				e.org.DropKey(table, key)
-				return nil
-			}
+	}
+	n, err := e.find(e.catalog().keys(table), "EntityKeyMetadata", part)
+	if err != nil {
+		return err
+	}
+	for _, key := range table.Keys {
+		if key.MetadataID == n.ident {
+			e.org.DropKey(table, key)
+			return nil
 		}
 	}
 	return e.notHere()
@@ -182,6 +254,22 @@ func (e *editor) table(segment odata.Segment) (*schema.Table, error) {
 		return nil, err
 	}
 	return e.org.Tables[n.keys[0].value.(string)], nil
+}
+
+func (e *editor) column(table *schema.Table, segment odata.Segment) (*schema.Column, error) {
+	n, err := e.find(e.catalog().attributes(table), "AttributeMetadata", segment)
+	if err != nil {
+		return nil, err
+	}
+	return table.Column(n.keys[0].value.(string)), nil
+}
+
+func (e *editor) choice(segment odata.Segment) (*schema.OptionSet, error) {
+	n, err := e.find(e.catalog().globalChoices(), "OptionSetMetadataBase", segment)
+	if err != nil {
+		return nil, err
+	}
+	return e.org.GlobalChoices[n.keys[0].value.(string)], nil
 }
 
 func (e *editor) find(nodes []*node, kind string, segment odata.Segment) (*node, error) {

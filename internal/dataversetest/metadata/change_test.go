@@ -127,7 +127,13 @@ func TestChangesRefused(t *testing.T) {
 		{"system column", http.MethodDelete, "EntityDefinitions(LogicalName='contact')/Attributes(LogicalName='firstname')", "", 400},
 		{"relationship to nothing", http.MethodPost, "RelationshipDefinitions", `{"SchemaName":"new_a","ReferencedEntity":"x","ReferencingEntity":"y","Lookup":{"SchemaName":"new_B"}}`, 404},
 		{"no such end point", http.MethodPost, "EntityDefinitions(LogicalName='contact')/Shoes", `{}`, 405},
-		{"another method", http.MethodPut, "EntityDefinitions(LogicalName='contact')", `{}`, 501},
+		{"another method", http.MethodPatch, "EntityDefinitions(LogicalName='contact')", `{}`, 405},
+		{"another type", http.MethodPut, "EntityDefinitions(LogicalName='cr1_parcel')/Attributes(LogicalName='cr1_no')", `{"AttributeType":"String"}`, 400},
+		{"choice in use", http.MethodDelete, "GlobalOptionSetDefinitions(Name='cr1_soil')", "", 400},
+		{"choice again", http.MethodPost, "GlobalOptionSetDefinitions", `{"Name":"cr1_soil"}`, 400},
+		{"unknown choice", http.MethodPost, "EntityDefinitions(LogicalName='cr1_parcel')/Attributes",
+			`{"@odata.type":"x.PicklistAttributeMetadata","SchemaName":"cr1_New","GlobalOptionSet@odata.bind":"/GlobalOptionSetDefinitions(Name='cr1_none')"}`, 404},
+		{"no tables", http.MethodPost, "CreateEntities", `{"Entities":[]}`, 400},
 	} {
 		_, err := apply(t, shared, c.method, c.address, c.body)
 		var refused *odata.Error

@@ -25,7 +25,14 @@ func (c *catalog) globalOptionSet(column *schema.Column) []*node {
 	if column.Options == nil || !column.Options.IsGlobal {
 		return nil
 	}
-	return []*node{choiceNode(column.Options, optionSetType(column), column.Options.Name)}
+	return []*node{choiceNode(column.Options, optionSetType(column), choiceLabel(column.Options))}
+}
+
+func choiceLabel(set *schema.OptionSet) string {
+	if set.DisplayName != "" {
+		return set.DisplayName
+	}
+	return set.Name
 }
 
 func optionSetType(column *schema.Column) string {
@@ -48,13 +55,13 @@ func (c *catalog) globalChoices() []*node {
 	sort.Strings(names)
 	var nodes []*node
 	for _, name := range names {
-		nodes = append(nodes, choiceNode(c.org.GlobalChoices[name], "Picklist", name))
+		nodes = append(nodes, choiceNode(c.org.GlobalChoices[name], "Picklist", choiceLabel(c.org.GlobalChoices[name])))
 	}
 	return nodes
 }
 
 func choiceNode(set *schema.OptionSet, kind, display string) *node {
-	n := &node{kind: "OptionSetMetadata", ident: schema.ID("optionset", set.Name), keys: []field{{"Name", set.Name}}, fields: func() object { return optionSetFields(set, kind, display) }}
+	n := &node{kind: "OptionSetMetadata", ident: schema.ChoiceID(set.Name), keys: []field{{"Name", set.Name}}, fields: func() object { return optionSetFields(set, kind, display) }}
 	if kind == "Boolean" {
 		n.kind = "BooleanOptionSetMetadata"
 	}
@@ -63,7 +70,7 @@ func choiceNode(set *schema.OptionSet, kind, display string) *node {
 
 func optionSetFields(set *schema.OptionSet, kind, display string) object {
 	fields := object{
-		{"MetadataId", schema.ID("optionset", set.Name)}, {"HasChanged", nil}, {"IsCustomOptionSet", set.IsGlobal}, {"IsGlobal", set.IsGlobal},
+		{"MetadataId", schema.ChoiceID(set.Name)}, {"HasChanged", nil}, {"IsCustomOptionSet", set.IsGlobal}, {"IsGlobal", set.IsGlobal},
 		{"IsManaged", !set.IsGlobal}, {"Name", set.Name}, {"ExternalTypeName", nil}, {"OptionSetType", enum{"OptionSetType", kind}},
 		{"IntroducedVersion", "5.0.0.0"}, {"ParentOptionSetName", nil}, {"Description", newLabel("", false)},
 		{"DisplayName", newLabel(display, false, "optionset", set.Name)}, {"IsCustomizable", managed(true, true, "iscustomizable")},

@@ -116,10 +116,13 @@ type jsonColumn struct {
 	MaxSizeInKB        *int
 	OptionSet          *jsonOptionSet
 	GlobalOptionSet    *jsonOptionSet
+
+	GlobalOptionSetBind string `json:"GlobalOptionSet@odata.bind"`
 }
 
 type jsonOptionSet struct {
 	Name        string
+	DisplayName jsonLabel
 	IsGlobal    bool
 	Options     []jsonOption
 	TrueOption  *jsonOption
@@ -186,7 +189,7 @@ func (d *definitions) read(doc jsonDocument) error {
 				return err
 			}
 		case item.LogicalName == "" && item.Name != "" && (item.IsGlobal || item.Options != nil):
-			set := jsonOptionSet{Name: item.Name, IsGlobal: true, Options: item.Options}
+			set := jsonOptionSet{Name: item.Name, DisplayName: item.DisplayName, IsGlobal: true, Options: item.Options}
 			d.org.GlobalChoices[item.Name] = set.convert()
 		case item.LogicalName != "":
 			if !validName(item.LogicalName) {
@@ -273,6 +276,7 @@ func typeOfCode(code string) string {
 // typeOfMetadata tells a column's type by the metadata type of its object, as those who create columns write it.
 func typeOfMetadata(kind, other string) string {
 	name, ok := strings.CutSuffix(kind[strings.LastIndexByte(kind, '.')+1:], "AttributeMetadata")
+	name = strings.TrimPrefix(name, "Complex") // as the action CreateEntities calls it
 	switch {
 	case !ok || name == "":
 		return other
@@ -340,7 +344,7 @@ func (d *definitions) options(a jsonColumn) *OptionSet {
 }
 
 func (s *jsonOptionSet) convert() *OptionSet {
-	set := &OptionSet{Name: s.Name, IsGlobal: s.IsGlobal}
+	set := &OptionSet{Name: s.Name, DisplayName: s.DisplayName.text(), IsGlobal: s.IsGlobal}
 	add := func(o jsonOption) {
 		set.Options = append(set.Options, Option{Value: o.Value, Label: o.Label.text(), State: o.State, DefaultStatus: o.DefaultStatus, InvariantName: o.InvariantName})
 	}

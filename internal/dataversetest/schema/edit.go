@@ -115,6 +115,13 @@ func (o *Organization) newColumn(t *Table, a jsonAttribute) (*Column, error) {
 	}
 	d := &definitions{org: o}
 	column := d.convert(a)
+	if a.GlobalOptionSetBind != "" {
+		set, err := o.bound(a.GlobalOptionSetBind)
+		if err != nil {
+			return nil, err
+		}
+		column.Options = set
+	}
 	column.DisplayName = orWord(column.DisplayName, spaced(column.SchemaName))
 	column.ForRead = true
 	switch column.Type {
@@ -123,7 +130,7 @@ func (o *Organization) newColumn(t *Table, a jsonAttribute) (*Column, error) {
 		if column.Options == nil {
 			return nil, fmt.Errorf("the attribute %s %w: it has no OptionSet", column.SchemaName, ErrInvalid)
 		}
-		column.numberOptions()
+		column.Options.number()
 	default:
 		return nil, fmt.Errorf("an attribute of %s %w here", column.Type, ErrInvalid)
 	}
@@ -131,18 +138,6 @@ func (o *Organization) newColumn(t *Table, a jsonAttribute) (*Column, error) {
 		return nil, fmt.Errorf("the length %d of the attribute %s %w", column.MaxLength, column.SchemaName, ErrInvalid)
 	}
 	return column, nil
-}
-
-// numberOptions gives options without a value the next ones of a publisher's range.
-func (c *Column) numberOptions() {
-	next := 100_000_000
-	for i := range c.Options.Options {
-		o := &c.Options.Options[i]
-		if o.Value == 0 && len(c.Options.Options) > 1 && i > 0 {
-			o.Value = next
-		}
-		next = max(next, o.Value+1)
-	}
 }
 
 // CreateKey adds an alternate key, whose index is still to be built: the body of POST EntityDefinitions(…)/Keys.

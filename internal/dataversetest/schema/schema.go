@@ -66,9 +66,10 @@ type Column struct {
 
 // OptionSet is the values of a choice, state, status or boolean column.
 type OptionSet struct {
-	Name     string
-	IsGlobal bool
-	Options  []Option // a boolean has 0 (false) then 1 (true)
+	Name        string
+	DisplayName string // of a global one
+	IsGlobal    bool
+	Options     []Option // a boolean has 0 (false) then 1 (true)
 }
 
 // Option is one value of an OptionSet.

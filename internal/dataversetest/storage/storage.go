@@ -83,6 +83,11 @@ type Tx struct {
 func (db *DB) Write(f func(*Tx) error) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	return db.write(f)
+}
+
+// write is Write for who has the database to himself.
+func (db *DB) write(f func(*Tx) error) error {
 	tx := &Tx{db: db}
 	if err := tx.Exec("BEGIN IMMEDIATE"); err != nil {
 		return err

@@ -33,19 +33,19 @@ POST   /_emulator/reset          empty the organisation and start the counters a
 // emulator runs. It asks for no credentials.
 func (g *Gate) Control() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /_emulator/{$}", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, guide) })
+	mux.HandleFunc("GET /_emulator/{$}", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, guide+g.options.Guide) })
 	mux.HandleFunc("/_emulator/", func(w http.ResponseWriter, r *http.Request) {
-		complain(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; GET /_emulator/ lists what there is", r.Method, r.URL.Path))
+		Complain(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; GET /_emulator/ lists what there is", r.Method, r.URL.Path))
 	})
-	mux.HandleFunc("GET /_emulator/stats", func(w http.ResponseWriter, r *http.Request) { reply(w, g.Stats(r.Context())) })
+	mux.HandleFunc("GET /_emulator/stats", func(w http.ResponseWriter, r *http.Request) { Reply(w, g.Stats(r.Context())) })
 	mux.HandleFunc("GET /_emulator/requests", g.controlRequests)
-	mux.HandleFunc("GET /_emulator/limits", func(w http.ResponseWriter, _ *http.Request) { reply(w, g.Limits()) })
+	mux.HandleFunc("GET /_emulator/limits", func(w http.ResponseWriter, _ *http.Request) { Reply(w, g.Limits()) })
 	mux.HandleFunc("POST /_emulator/limits", func(w http.ResponseWriter, r *http.Request) { change(w, r, g.Limits(), g.putLimits) })
 	mux.HandleFunc("PUT /_emulator/limits", func(w http.ResponseWriter, r *http.Request) { change(w, r, Limits{}, g.putLimits) })
-	mux.HandleFunc("GET /_emulator/latency", func(w http.ResponseWriter, _ *http.Request) { reply(w, g.Costs()) })
+	mux.HandleFunc("GET /_emulator/latency", func(w http.ResponseWriter, _ *http.Request) { Reply(w, g.Costs()) })
 	mux.HandleFunc("POST /_emulator/latency", func(w http.ResponseWriter, r *http.Request) { change(w, r, g.Costs().withoutNames(), g.mergeCosts) })
 	mux.HandleFunc("PUT /_emulator/latency", func(w http.ResponseWriter, r *http.Request) { change(w, r, Costs{}, g.putCosts) })
-	mux.HandleFunc("GET /_emulator/faults", func(w http.ResponseWriter, _ *http.Request) { reply(w, g.Faults()) })
+	mux.HandleFunc("GET /_emulator/faults", func(w http.ResponseWriter, _ *http.Request) { Reply(w, g.Faults()) })
 	mux.HandleFunc("POST /_emulator/faults", g.controlAddFaults)
 	mux.HandleFunc("DELETE /_emulator/faults", func(w http.ResponseWriter, _ *http.Request) {
 		g.RemoveFaults()
@@ -66,10 +66,10 @@ func change[T interface{ Validate() error }](w http.ResponseWriter, r *http.Requ
 		err = settings.Validate()
 	}
 	if err != nil {
-		complain(w, http.StatusBadRequest, err)
+		Complain(w, http.StatusBadRequest, err)
 		return
 	}
-	reply(w, set(settings))
+	Reply(w, set(settings))
 }
 
 func (g *Gate) putLimits(l Limits) Limits {
@@ -102,10 +102,10 @@ func (g *Gate) controlAddFaults(w http.ResponseWriter, r *http.Request) {
 		ids, err = g.AddFaults(faults...)
 	}
 	if err != nil {
-		complain(w, http.StatusBadRequest, err)
+		Complain(w, http.StatusBadRequest, err)
 		return
 	}
-	reply(w, map[string][]int{"ids": ids})
+	Reply(w, map[string][]int{"ids": ids})
 }
 
 // decodeFaults reads a list of faults, each an object or in ParseFault's form; or one alone.
@@ -139,7 +139,7 @@ func decodeFault(text []byte) (Fault, error) {
 func (g *Gate) controlRemoveFault(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.Atoi(r.PathValue("id"))
 	if err != nil || !g.RemoveFault(id) {
-		complain(w, http.StatusNotFound, fmt.Errorf("there is no fault %s", r.PathValue("id")))
+		Complain(w, http.StatusNotFound, fmt.Errorf("there is no fault %s", r.PathValue("id")))
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -148,21 +148,21 @@ func (g *Gate) controlRemoveFault(w http.ResponseWriter, r *http.Request) {
 func (g *Gate) controlReset(w http.ResponseWriter, r *http.Request) {
 	query, err := queryOf(r, "keep")
 	if err != nil {
-		complain(w, http.StatusBadRequest, err)
+		Complain(w, http.StatusBadRequest, err)
 		return
 	}
 	keep := query["keep"]
 	if keep != "" && keep != "data" && keep != "counters" {
-		complain(w, http.StatusBadRequest, fmt.Errorf("keep=%s: data or counters can be kept", keep))
+		Complain(w, http.StatusBadRequest, fmt.Errorf("keep=%s: data or counters can be kept", keep))
 		return
 	}
 	if keep != "data" {
 		if g.options.Reset == nil {
-			complain(w, http.StatusNotImplemented, errors.New("this server cannot empty its data; ?keep=data resets the counters alone"))
+			Complain(w, http.StatusNotImplemented, errors.New("this server cannot empty its data; ?keep=data resets the counters alone"))
 			return
 		}
 		if err := g.options.Reset(r.Context()); err != nil {
-			complain(w, http.StatusInternalServerError, fmt.Errorf("reset the data: %w", err))
+			Complain(w, http.StatusInternalServerError, fmt.Errorf("reset the data: %w", err))
 			return
 		}
 	}
@@ -181,7 +181,7 @@ func (g *Gate) controlRequests(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err != nil {
-		complain(w, http.StatusBadRequest, err)
+		Complain(w, http.StatusBadRequest, err)
 		return
 	}
 	list := slices.DeleteFunc(g.Requests(), func(e Entry) bool { return !e.meets(query) })
@@ -244,11 +244,20 @@ func queryOf(r *http.Request, known ...string) (map[string]string, error) {
 	return query, nil
 }
 
+// Decode reads a body strictly: one value, and no member that v does not have.
+func Decode(w http.ResponseWriter, r *http.Request, v any) error {
+	text, err := body(w, r)
+	if err != nil {
+		return err
+	}
+	return decodeStrict(text, v)
+}
+
 func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 }
 
-func reply(w http.ResponseWriter, v any) {
+func Reply(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
@@ -256,7 +265,7 @@ func reply(w http.ResponseWriter, v any) {
 	encoder.Encode(v)
 }
 
-func complain(w http.ResponseWriter, status int, err error) {
+func Complain(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, "{\"error\":{\"message\":%s}}\n", quoteJSON(err.Error()))

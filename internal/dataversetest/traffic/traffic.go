@@ -25,6 +25,7 @@ type Options struct {
 
 	Rows  func(context.Context) map[string]int64 // rows by table, for the statistics
 	Reset func(context.Context) error            // empties the organisation
+	Guide string                                 // what the server adds to the control endpoints
 
 	Log     io.Writer // one line per request
 	LogSize int       // requests that are remembered; 0 means 10,000, negative none
