@@ -1,19 +1,11 @@
 package dataverse
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
-	"mime/multipart"
 	"net/http"
-	"strings"
-
-	"penstock/internal/fault"
 )
 
 // maxParts is the service's limit of operations in one $batch.
@@ -27,34 +19,54 @@ type part struct {
 	body   []byte
 }
 
-// partAnswer is what became of a part: its body, or why there is none.
-type partAnswer struct {
-	status int
-	body   []byte
-	err    *APIError
-}
-
 // appendBatch writes parts as multipart/mixed. Each line ends in CR LF, the
 // last boundary too: the service refuses a batch that does not.
 func (c *Client) appendBatch(dst []byte, boundary string, parts []part) []byte {
 	for _, p := range parts {
-		dst = append(dst, "--"+boundary+"\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"...)
-		dst = append(dst, p.method+" "+c.path+p.path+" HTTP/1.1\r\nAccept: application/json\r\n"+p.header+"\r\n"...)
+		dst = c.openPart(dst, boundary, p.method)
+		dst = append(dst, p.path...)
+		dst = closeHead(dst)
+		dst = append(dst, p.header...)
+		dst = append(dst, "\r\n"...)
 		dst = append(dst, p.body...)
 		dst = append(dst, "\r\n"...)
 	}
-	return append(dst, "--"+boundary+"--\r\n\r\n"...)
+	return closeBatch(dst, boundary)
 }
+
+// openPart begins a part, up to where its path below the service root stands.
+func (c *Client) openPart(dst []byte, boundary, method string) []byte {
+	dst = append(dst, "--"...)
+	dst = append(dst, boundary...)
+	dst = append(dst, "\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"...)
+	dst = append(dst, method...)
+	dst = append(dst, ' ')
+	return append(dst, c.path...)
+}
+
+// closeHead ends a part's request line. More headers, an empty line and a body follow.
+func closeHead(dst []byte) []byte {
+	return append(dst, " HTTP/1.1\r\nAccept: application/json\r\n"...)
+}
+
+func closeBatch(dst []byte, boundary string) []byte {
+	dst = append(dst, "--"...)
+	dst = append(dst, boundary...)
+	return append(dst, "--\r\n\r\n"...)
+}
+
+// newBoundary names the line between parts; no value of a row can be it.
+func newBoundary() string { return "batch_" + rand.Text() }
 
 // batch sends one $batch that changes nothing and returns its parts in order.
 // There may be fewer answers than parts: the service stopped, or the answer was cut.
 func (c *Client) batch(ctx context.Context, parts []part, observer *Observer) ([]partAnswer, error) {
-	boundary := "batch_" + rand.Text()
+	boundary := newBoundary()
 	p := newPayload()
 	defer p.release()
 	p.bytes = c.appendBatch(p.bytes, boundary, parts)
 	out, err := c.read(ctx, &request{
-		method: http.MethodPost, url: c.root + "$batch", body: p, observer: observer,
+		method: http.MethodPost, url: c.root + "$batch", body: p, batch: true, parts: len(parts), observer: observer,
 		contentType: `multipart/mixed; boundary="` + boundary + `"`, prefer: "odata.continue-on-error",
 	})
 	if err != nil {
@@ -63,46 +75,10 @@ func (c *Client) batch(ctx context.Context, parts []part, observer *Observer) ([
 	return c.parseBatch(out)
 }
 
-func (c *Client) parseBatch(out *answer) ([]partAnswer, error) {
-	kind, params, err := mime.ParseMediaType(out.header.Get("Content-Type"))
-	if err != nil || !strings.HasPrefix(kind, "multipart/") || params["boundary"] == "" {
-		return nil, fault.New(fault.Broken, "unexpected_answer", "the service answered a batch with something else")
-	}
-	var answers []partAnswer
-	reader := multipart.NewReader(bytes.NewReader(out.body), params["boundary"])
-	for {
-		piece, err := reader.NextRawPart()
-		if err != nil {
-			return answers, nil // the end, or an answer that was cut: whoever asked counts
-		}
-		answer, err := c.parsePart(piece)
-		if err != nil {
-			return answers, nil
-		}
-		answers = append(answers, answer)
-	}
-}
-
-func (c *Client) parsePart(piece io.Reader) (partAnswer, error) {
-	resp, err := http.ReadResponse(bufio.NewReader(piece), nil)
-	if err != nil {
-		return partAnswer{}, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body) // bounded: the whole answer is in memory
-	if err != nil {
-		return partAnswer{}, err
-	}
-	if resp.StatusCode/100 == 2 {
-		return partAnswer{status: resp.StatusCode, body: body}, nil
-	}
-	return partAnswer{status: resp.StatusCode, err: parseError(resp.StatusCode, resp.Header, body, c.clock.Now())}, nil
-}
-
 // readAll gets many paths with few calls, in order: filters that are too long
 // for a URL, or whose values must not stand in one. Parts that fail for passing
 // reasons are asked again, the others not.
-func (c *Client) readAll(ctx context.Context, paths []string, observer *Observer) ([][]byte, error) {
+func (c *Client) readAll(ctx context.Context, paths []string, s *session, observer *Observer) ([][]byte, error) {
 	bodies := make([][]byte, len(paths))
 	open := make([]int, len(paths))
 	for i := range open {
@@ -116,7 +92,7 @@ func (c *Client) readAll(ctx context.Context, paths []string, observer *Observer
 		some := open[:min(len(open), maxParts)]
 		parts := make([]part, len(some))
 		for i, at := range some {
-			parts[i] = part{method: http.MethodGet, path: paths[at]}
+			parts[i] = part{method: http.MethodGet, path: paths[at], header: lines(s.header())}
 		}
 		answers, err := c.batch(ctx, parts, observer)
 		if err != nil {
@@ -136,6 +112,7 @@ func (c *Client) readAll(ctx context.Context, paths []string, observer *Observer
 				left, passing = append(left, at), e
 				continue
 			}
+			s.keep(answers[i].token)
 			bodies[at] = answers[i].body
 		}
 		open = append(left, open[len(some):]...)

@@ -69,3 +69,39 @@ func benchRecords() []record {
 	}
 	return records
 }
+
+// BenchmarkEncodeParts is what a row costs where it is a part of a $batch.
+func BenchmarkEncodeParts(b *testing.B) {
+	w := &Writer{client: &Client{path: "/api/data/v9.2/"}, table: contactTable()}
+	records := benchRecords()
+	b.ReportAllocs()
+	for b.Loop() {
+		p := newPayload()
+		for i := range records {
+			var err error
+			if p.bytes, err = w.appendOperation(p.bytes, "batch_x", upsertMultiple, &records[i]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		p.release()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(records)), "ns/row")
+}
+
+// BenchmarkParseParts is what an answered row costs there.
+func BenchmarkParseParts(b *testing.B) {
+	var body []byte
+	for range 1000 {
+		body = append(body, "--b\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\nHTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\n"+
+			"Location: https://x.crm4.dynamics.com/api/data/v9.2/contacts(6f1f0d9e-6d0f-4c67-9a55-000000000001)\r\n\r\n\r\n"...)
+	}
+	out := &answer{header: http.Header{"Content-Type": {"multipart/mixed; boundary=b"}}, body: append(body, "--b--\r\n"...)}
+	c := &Client{clock: newTestClock()}
+	b.ReportAllocs()
+	for b.Loop() {
+		if parts, err := c.parseBatch(out); err != nil || len(parts) != 1000 {
+			b.Fatal(len(parts), err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*1000), "ns/row")
+}

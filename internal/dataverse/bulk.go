@@ -20,18 +20,18 @@ func (w *Writer) send(ctx context.Context, c call, out []Outcome) error {
 		return err
 	}
 	answer, err := w.client.send(ctx, &request{
-		method: http.MethodPost, url: w.client.root + w.table.Set + "/Microsoft.Dynamics.CRM." + c.message.name,
+		method: http.MethodPost, url: w.client.root + w.table.Set + "/Microsoft.Dynamics.CRM." + c.message.name + w.query, headers: w.headers, session: w.client.session(w.table),
 		body: body, contentType: "application/json", prefer: w.prefer(),
-		rows: len(c.records), observer: &w.options.Observer, before: w.options.Before,
+		rows: len(c.records), sizer: w.sizers[c.message.order], observer: &w.options.Observer, before: w.options.Before,
 	})
 	if err != nil {
 		return err
 	}
-	w.taken.Add(1)
+	w.passed.Add(int64(len(c.records)))
 	for _, r := range c.records {
 		out[r.at] = Outcome{Result: r.result}
 	}
-	if c.message.creates {
+	if c.message == createMultiple {
 		return w.checkIDs(c.records, answer.body)
 	}
 	return nil
@@ -56,10 +56,14 @@ func (w *Writer) checkIDs(records []record, body []byte) error {
 		same = strings.EqualFold(in.IDs[i], records[i].id)
 	}
 	if !same {
-		return fault.New(fault.Refused, "client_ids_ignored", "table %q does not create records with the ids it is given", w.table.Name).
-			Advise("use mode upsert with an alternate key, which needs no ids of our own")
+		return w.idsIgnored()
 	}
 	return nil
+}
+
+func (w *Writer) idsIgnored() error {
+	return fault.New(fault.Refused, "client_ids_ignored", "table %q does not create records with the ids it is given", w.table.Name).
+		Advise("use mode upsert with an alternate key, which needs no ids of our own")
 }
 
 // appendTargets writes the body of a bulk call. The columns of an operation are
@@ -87,6 +91,9 @@ func (w *Writer) appendTarget(dst []byte, r record) ([]byte, error) {
 		dst = append(dst, `":"`...)
 		dst = append(dst, r.id...)
 		dst = append(dst, '"')
+		if w.elastic() {
+			dst = appendPartition(dst, &r)
+		}
 	} else {
 		// Key columns stand in the id only: repeated in the body, a create fails.
 		dst = append(dst, `,"@odata.id":"`...)
@@ -102,7 +109,7 @@ func (w *Writer) appendTarget(dst []byte, r record) ([]byte, error) {
 			return dst, err
 		}
 	}
-	if inner := members(r.op.Set); len(inner) > 0 {
+	if inner := members(r.op.Set); len(inner) > 0 && r.op.Do != Delete {
 		dst = append(dst, ',')
 		dst = append(dst, inner...)
 	}
@@ -142,8 +149,11 @@ func isObject(set json.RawMessage) bool {
 	return len(set) >= 2 && set[0] == '{' && set[len(set)-1] == '}'
 }
 
-// members is what stands between the braces of a JSON object.
+// members is what stands between the braces of a JSON object; nothing when there is none.
 func members(set json.RawMessage) []byte {
 	set = bytes.Trim(set, jsonBlanks)
+	if len(set) < 2 {
+		return nil
+	}
 	return bytes.Trim(set[1:len(set)-1], jsonBlanks)
 }

@@ -87,6 +87,8 @@ func (e *APIError) action() action {
 			}
 		}
 		return again // a generic SQL error is rolled back
+	case e.missing():
+		return blame
 	}
 	if a, known := byCode[e.Code]; known {
 		return a

@@ -31,17 +31,11 @@ type Options struct {
 	UserAgent       string
 	Timeout         time.Duration // of one attempt at one call; 0 is 5 minutes
 	InFlight        int           // calls in flight per application user at most; 0 leaves it to the service's hint
+	Flow            Flow          // knobs of flow control; zero is what suits the documented limits
+	RequestsPerDay  int64         // requests of any 24 hours at most, each row written counts as one; 0 is no limit
+	Ledger          Ledger        // remembers them over runs; nil counts those of this client
 	Observer        Observer      // of calls that are no Writer's
 	Clock           Clock         // nil is the wall clock
-}
-
-// Observer hears what calling costs. Any of its functions may be nil; they are
-// called from several goroutines.
-type Observer struct {
-	Call      func(rows int, took time.Duration) // a call was answered, well or not; reads have no rows
-	Throttled func(pause time.Duration)          // the service asked for a pause
-	Retried   func()                             // a call is sent once more after a passing failure
-	Bisected  func()                             // a call is sent only to find a bad row
 }
 
 // Client talks to one environment. It is the unit in which limits are shared: use one per connection.
@@ -56,11 +50,17 @@ type Client struct {
 	clock     Clock
 	observer  Observer
 	reached   atomic.Bool // the service has answered at least once
-	offered   sync.Map    // message/table -> bool, see Supports
+	budget    *budget
+	sizers    sync.Map // table/verb -> *sizer
+	latest    sync.Map // table -> *sizer of its latest call
+	sessions  sync.Map // elastic table -> *session
+	offered   sync.Map // message/table -> bool, see Supports
+	old       bool     // the API is older than the bulk actions
 }
 
 var (
 	versionPattern = regexp.MustCompile(`^v\d{1,2}\.\d{1,2}$`)
+	versionBefore9 = regexp.MustCompile(`^v[0-8]\.`)
 	tenantPattern  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,200}$`)
 )
 
@@ -81,6 +81,7 @@ func Open(opts Options) (*Client, error) {
 		return nil, fault.New(fault.Refused, "bad_api_version", "the API version must be written like v9.2")
 	}
 	c := &Client{
+		old:    versionBefore9.MatchString(version),
 		origin: o, path: "/api/data/" + version + "/", root: string(o) + "/api/data/" + version + "/",
 		userAgent: opts.UserAgent, timeout: opts.Timeout, clock: opts.Clock, observer: opts.Observer,
 	}
@@ -100,7 +101,8 @@ func Open(opts Options) (*Client, error) {
 	for i, credential := range opts.Credentials {
 		users[i] = &user{tokens: newTokens(s, i, credential)}
 	}
-	c.limiter = newLimiter(c.clock, opts.InFlight, users)
+	c.limiter = newLimiter(c.clock, opts.InFlight, opts.Flow, users)
+	c.budget = newBudget(opts.RequestsPerDay, opts.Ledger, c.clock)
 	return c, nil
 }
 

@@ -3,16 +3,11 @@ package dataverse
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 
 	"penstock/internal/fault"
 )
-
-// settleAttempts is how often a call of several rows may end ambiguously before it is sent in halves.
-const settleAttempts = 3
-
-// unanswered is the verdict on a call that again and again got no answer.
-var unanswered = &APIError{Status: http.StatusGatewayTimeout, Code: "0x80044151", Message: "the call got no definite answer"}
 
 // conclude sends a call until it is known what became of it. What is written
 // gets its outcome and leaves the call. A verdict is why the service will not
@@ -43,11 +38,11 @@ func (w *Writer) conclude(ctx context.Context, c *call, out []Outcome) (verdict 
 			c.repeat = false
 		}
 		if do == duplicate {
-			if c.message.creates && len(c.records) == before {
+			if c.message == createMultiple && len(c.records) == before {
 				return api, nil
 			}
 			// Two upserts of one missing key race; the loser's repeat is an update.
-			c.repeat = c.message.creates
+			c.repeat = c.message == createMultiple
 			continue
 		}
 		switch {
@@ -56,12 +51,12 @@ func (w *Writer) conclude(ctx context.Context, c *call, out []Outcome) (verdict 
 		case len(c.records) < before:
 			tries = 1 // it goes forward
 		}
-		tries++
-		if do == settle && tries >= settleAttempts && len(c.records) > 1 {
-			return unanswered, nil // it may be too much for one call: smaller ones may get an answer
+		if tries++; tries > patience(sent) && before > 1 && len(c.records) > 1 {
+			w.sizers[c.message.order].tooMuch(len(c.records))
+			return &APIError{Status: http.StatusRequestEntityTooLarge}, nil // what it may have done is settled: it may be halved
 		}
 		if tries > maxAttempts {
-			if api != nil && api.action() == once && w.taken.Load() > c.taken {
+			if api != nil && api.action() == once && w.passed.Load() > c.passed {
 				return api, nil // the service takes other rows meanwhile: it is this one
 			}
 			return nil, toFault(sent)
@@ -71,6 +66,16 @@ func (w *Writer) conclude(ctx context.Context, c *call, out []Outcome) (verdict 
 		}
 	}
 	return nil, nil
+}
+
+// patience is how often a call may end this way before its size is suspected:
+// one that takes too long gets no answer of its own.
+func patience(sent error) int {
+	var api *APIError
+	if errors.Is(sent, context.DeadlineExceeded) || errors.As(sent, &api) && (api.Status == http.StatusGatewayTimeout || api.action() == once) {
+		return 2
+	}
+	return math.MaxInt
 }
 
 // judge says what to do about a call that failed; with an error there is nothing to do.
@@ -84,6 +89,9 @@ func (w *Writer) judge(ctx context.Context, c *call, sent error, out []Outcome) 
 	}
 	switch {
 	case errors.As(sent, &wire) && wire.sent:
+		if errors.Is(sent, context.DeadlineExceeded) {
+			w.sizers[c.message.order].tooMuch(len(c.records))
+		}
 		return settle, nil, nil
 	case errors.As(sent, &wire):
 		return again, nil, nil
@@ -96,13 +104,14 @@ func (w *Writer) judge(ctx context.Context, c *call, sent error, out []Outcome) 
 	case wait, again, settle, blame:
 		return do, api, nil
 	case once, duplicate:
-		switch {
-		case do == once && api.Status >= http.StatusInternalServerError:
-			return settle, api, nil // it may have run, or be a passing trouble of the service: no row is blamed at once
-		case !c.repeat && !(do == duplicate && c.message == createMultiple):
+		if do == once && api.Status >= http.StatusInternalServerError {
+			return settle, api, nil // it may have run, or the service be in trouble: no row is blamed at once
+		}
+		// A create that was committed and answered with an error clashes with itself: settle tells.
+		if !c.repeat && (do == once || c.message != createMultiple) {
 			return blame, api, nil
 		}
-		return do, api, nil // a create that clashes may clash with itself: settled first
+		return do, api, nil
 	case shrink:
 		if len(c.records) > 1 || api.Status == http.StatusRequestEntityTooLarge {
 			return blame, api, nil // of its size; drain halves it

@@ -46,6 +46,18 @@ func (e *APIError) Error() string {
 	return text
 }
 
+// missing reports whether a record that the call names does not exist: the
+// one to be written, or one that it points to. Older versions give no code.
+func (e *APIError) missing() bool {
+	switch e.Code {
+	case "0x80040217", "0x80060891":
+		return true
+	case "", "0x0":
+		return e.Status == http.StatusNotFound && e.structured && strings.Contains(strings.ToLower(e.Message), "does not exist")
+	}
+	return false
+}
+
 const maxErrorText = 8 << 10
 
 // parseError reads an error answer. The body may be JSON, a gateway's HTML page or nothing.

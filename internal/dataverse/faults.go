@@ -62,6 +62,9 @@ func unknownHost(err error) error {
 	return nil
 }
 
+// unsupportedCall is the code of a call that the table does not take.
+const unsupportedCall = "unsupported_call"
+
 // toFault names an error that ends what was being done.
 func toFault(err error) error {
 	if _, ok := fault.As(err); ok {
@@ -79,7 +82,7 @@ func toFault(err error) error {
 		return fault.New(fault.Interrupted, "service_unavailable", "the service answered %d%s again and again", api.Status, and(api.Code)).
 			Advise("it is safe to try again").Because(api)
 	case unsupported:
-		return fault.New(fault.Refused, "unsupported_call", "the table does not take this kind of call (status %d%s)", api.Status, and(api.Code)).Because(api)
+		return fault.New(fault.Refused, unsupportedCall, "the table does not take this kind of call (status %d%s)", api.Status, and(api.Code)).Because(api)
 	}
 	if api.Status/100 == 3 {
 		return fault.New(fault.Refused, "redirected", "the address answers with a redirection, which is not followed").

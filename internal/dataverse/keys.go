@@ -102,6 +102,33 @@ func appendEscaped(dst, text []byte) []byte {
 	return dst
 }
 
+// appendJSONString writes text as a JSON string.
+func appendJSONString(dst []byte, text string) []byte {
+	if isPlain([]byte(text)) {
+		return append(append(append(dst, '"'), text...), '"')
+	}
+	quoted, _ := json.Marshal(text) // a string always marshals
+	return append(dst, quoted...)
+}
+
+// isID reports whether text is a GUID as ids are written here. They stand in URLs unescaped.
+func isID(text string) bool {
+	if len(text) != 36 {
+		return false
+	}
+	for i := range len(text) {
+		switch b := text[i]; {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if b != '-' {
+				return false
+			}
+		case (b < '0' || b > '9') && (b < 'a' || b > 'f'):
+			return false
+		}
+	}
+	return true
+}
+
 // keyColumn is how a column of a key is written: its property in URLs, whether
 // its texts are bare, and, for lookups, how a body sets it.
 type keyColumn struct {
@@ -151,4 +178,14 @@ func (t *Table) appendKey(dst []byte, key []KeyPart, equals, separator string) (
 		}
 	}
 	return dst, nil
+}
+
+// Reference is a record by alternate key as it stands in @odata.bind, in
+// @odata.id and in a Link: accounts(accountnumber='x'). Not every key can (rule I5).
+func (t *Table) Reference(key []KeyPart) (reference string, ok bool) {
+	if !Addressable(key) {
+		return "", false
+	}
+	dst, err := t.appendKey([]byte(t.Set+"("), key, "=", ",")
+	return string(append(dst, ')')), err == nil
 }

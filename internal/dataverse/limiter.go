@@ -25,10 +25,11 @@ const firstInFlight = 5
 
 // limiter shares one connection's budget among everyone who calls through it.
 // Service protection counts per application user, so each has its own
-// allowance and its own pause: a throttled one rests while the others work.
+// pace and its own pause: a throttled one rests while the others work.
 type limiter struct {
 	clock Clock
 	bound int // calls in flight per user that the owner allows; 0 is no bound
+	flow  Flow
 
 	mu      sync.Mutex
 	users   []*user
@@ -41,17 +42,22 @@ type user struct {
 
 	// guarded by limiter.mu
 	flying int
-	hint   int
 	until  time.Time // paused by the service until then
+	pace   pace
 }
 
-func newLimiter(clock Clock, bound int, users []*user) *limiter {
-	return &limiter{clock: clock, bound: bound, users: users, changed: make(chan struct{})}
+func newLimiter(clock Clock, bound int, flow Flow, users []*user) *limiter {
+	l := &limiter{clock: clock, bound: bound, flow: flow.filled(), users: users, changed: make(chan struct{})}
+	for _, u := range users {
+		u.pace.flow, u.pace.squeeze = &l.flow, 1
+	}
+	return l
 }
 
 // acquire waits for a slot of any user, or of only when it is not nil. The wait
 // for a pause that ends after ctx's deadline is not begun: fault.Throttled.
-func (l *limiter) acquire(ctx context.Context, only *user) (*user, error) {
+func (l *limiter) acquire(ctx context.Context, only *user, observer *Observer) (*user, error) {
+	var told time.Time
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, cancelled(err)
@@ -61,6 +67,7 @@ func (l *limiter) acquire(ctx context.Context, only *user) (*user, error) {
 		u, wake, allRest := l.pick(only, now)
 		if u != nil {
 			u.flying++
+			u.pace.start()
 			l.mu.Unlock()
 			return u, nil
 		}
@@ -70,6 +77,10 @@ func (l *limiter) acquire(ctx context.Context, only *user) (*user, error) {
 		if deadline, ok := ctx.Deadline(); ok && allRest && wake.After(deadline) {
 			return nil, fault.New(fault.Throttled, "throttled", "the service asked for a pause of %s, longer than this step can wait",
 				wake.Sub(now).Round(time.Second))
+		}
+		if !wake.IsZero() && wake != told {
+			told = wake
+			observer.waiting(map[bool]string{true: WaitThrottled, false: WaitPaced}[allRest], now, wake)
 		}
 		var rested <-chan time.Time
 		if !wake.IsZero() {
@@ -83,42 +94,52 @@ func (l *limiter) acquire(ctx context.Context, only *user) (*user, error) {
 	}
 }
 
-// pick returns the idlest user with room; else the time when the first resting
-// one wakes (zero when none rests), and whether all of them rest.
+// pick returns the user with most room; else when to look again (zero: when
+// something changes), and whether all of them rest.
 func (l *limiter) pick(only *user, now time.Time) (best *user, wake time.Time, allRest bool) {
 	allRest = true
+	sooner := func(at time.Time) {
+		if !at.IsZero() && (wake.IsZero() || at.Before(wake)) {
+			wake = at
+		}
+	}
+	room := 0.0
 	for _, u := range l.users {
+		u.pace.advance(now, u.flying)
 		if only != nil && u != only {
 			continue
 		}
 		if u.until.After(now) {
-			if wake.IsZero() || u.until.Before(wake) {
-				wake = u.until
-			}
+			sooner(u.until)
 			continue
 		}
 		allRest = false
-		if u.flying < l.allowance(u) && (best == nil || u.flying < best.flying) {
-			best = u
+		if u.flying >= l.allowance(u) {
+			u.pace.wanted = true
+			continue
 		}
+		yes, again := u.pace.admits(now, u.flying)
+		if free := u.pace.target() - float64(u.flying); yes && (best == nil || free > room) {
+			best, room = u, free
+		}
+		sooner(again)
 	}
 	return best, wake, allRest
 }
 
+// allowance is how many calls a user may have in flight at a time.
 func (l *limiter) allowance(u *user) int {
-	n := u.hint
-	if n == 0 {
-		n = firstInFlight
-	}
+	n := u.pace.slotsInFlight()
 	if l.bound > 0 {
 		n = min(n, l.bound)
 	}
-	return max(n, 1)
+	return n
 }
 
 func (l *limiter) release(u *user) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	u.pace.advance(l.clock.Now(), u.flying)
 	u.flying--
 	l.notify()
 }
@@ -127,19 +148,43 @@ func (l *limiter) release(u *user) {
 func (l *limiter) pause(u *user, d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.rest(u, d)
+}
+
+func (l *limiter) rest(u *user, d time.Duration) {
 	if until := l.clock.Now().Add(d); until.After(u.until) {
 		u.until = until
 	}
+}
+
+// throttle pauses u and learns from it what the limits bear. The throttles of
+// calls that were on their way already say the same thing again.
+func (l *limiter) throttle(u *user, api *APIError, d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.clock.Now()
+	u.pace.advance(now, u.flying)
+	if !u.until.After(now) {
+		u.pace.throttled(now, api, u.flying, d)
+	}
+	l.rest(u, d)
 }
 
 // learn takes the service's suggested degree of parallelism.
 func (l *limiter) learn(u *user, hint int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if hint > 0 && hint != u.hint {
-		u.hint = hint
+	if hint > 0 && float64(hint) != u.pace.hint {
+		u.pace.hint, u.pace.bonus = float64(hint), 0
 		l.notify()
 	}
+}
+
+// feel takes in how many times longer than at its best a call of u took.
+func (l *limiter) feel(u *user, slower float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	u.pace.feel(l.clock.Now(), slower)
 }
 
 func (l *limiter) notify() {

@@ -47,6 +47,31 @@ func (c *Client) table(ctx context.Context, name string) (*Table, error) {
 	return t, c.targets(ctx, t, relations)
 }
 
+// describe reads metadata. Older versions of the Web API do not know every
+// property that is asked for by name and refuse the whole: they are asked for all there is.
+func (c *Client) describe(ctx context.Context, path string, into any) error {
+	err := c.get(ctx, path, into)
+	var api *APIError
+	if !errors.As(err, &api) || api.Status != http.StatusBadRequest || !strings.Contains(api.Message, "ould not find a property named") {
+		return err
+	}
+	base, query, _ := strings.Cut(path, "?")
+	options := slices.DeleteFunc(strings.Split(query, "&"), func(o string) bool { return strings.HasPrefix(o, "$select=") })
+	if len(options) > 0 {
+		base += "?" + strings.Join(options, "&")
+	}
+	return c.get(ctx, base, into)
+}
+
+// typeOf is a column's type. The name is preferred: for newer types the old
+// property says Virtual. Where only that one is told its words are the same.
+func typeOf(name, old string) Type {
+	if name == "" {
+		return Type(old)
+	}
+	return Type(strings.TrimSuffix(name, "Type"))
+}
+
 // definitionPath is the path of a table's definition below the service root.
 func definitionPath(table, rest string) string {
 	return "EntityDefinitions(LogicalName='" + table + "')" + rest
@@ -60,7 +85,7 @@ func (c *Client) definition(ctx context.Context, name string) (*Table, error) {
 		LogicalName, EntitySetName, PrimaryIDAttribute, PrimaryNameAttribute, TableType string
 		IsActivity                                                                      bool
 	}
-	err := c.get(ctx, definitionPath(name, "?$select=LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,TableType,IsActivity"), &in)
+	err := c.describe(ctx, definitionPath(name, "?$select=LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,TableType,IsActivity"), &in)
 	var api *APIError
 	if errors.As(err, &api) && api.Status == http.StatusNotFound && api.structured {
 		return nil, c.unknownTable(ctx, name, api)
@@ -108,11 +133,12 @@ type value[T any] struct{ Value T }
 func (c *Client) columns(ctx context.Context, table string) ([]Column, error) {
 	var in collection[struct {
 		LogicalName, AttributeOf           string
+		AttributeType                      string
 		AttributeTypeName, RequiredLevel   value[string]
 		IsValidForCreate, IsValidForUpdate bool
 		SourceType                         int
 	}]
-	err := c.get(ctx, definitionPath(table, "/Attributes?$select=LogicalName,AttributeTypeName,AttributeOf,"+
+	err := c.describe(ctx, definitionPath(table, "/Attributes?$select=LogicalName,AttributeType,AttributeTypeName,AttributeOf,"+
 		"IsValidForCreate,IsValidForUpdate,RequiredLevel,SourceType"), &in)
 	if err != nil {
 		return nil, err
@@ -120,7 +146,7 @@ func (c *Client) columns(ctx context.Context, table string) ([]Column, error) {
 	columns := make([]Column, len(in.Value))
 	for i, a := range in.Value {
 		columns[i] = Column{
-			Name: a.LogicalName, Type: Type(strings.TrimSuffix(a.AttributeTypeName.Value, "Type")),
+			Name: a.LogicalName, Type: typeOf(a.AttributeTypeName.Value, a.AttributeType),
 			ForCreate: a.IsValidForCreate, ForUpdate: a.IsValidForUpdate, Required: a.RequiredLevel.Value,
 			Derived: a.AttributeOf != "" || a.SourceType != 0,
 		}
@@ -134,7 +160,7 @@ func (c *Client) keys(ctx context.Context, table string) ([]Key, error) {
 		LogicalName, EntityKeyIndexStatus string
 		KeyAttributes                     []string
 	}]
-	err := c.get(ctx, definitionPath(table, "/Keys?$select=LogicalName,KeyAttributes,EntityKeyIndexStatus"), &in)
+	err := c.describe(ctx, definitionPath(table, "/Keys?$select=LogicalName,KeyAttributes,EntityKeyIndexStatus"), &in)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +234,7 @@ func (c *Client) details(ctx context.Context, t *Table) error {
 		group.Go(func() error {
 			var in collection[detail]
 			path := definitionPath(t.Name, "/Attributes/Microsoft.Dynamics.CRM."+k.metadata+"?"+k.query)
-			if err := c.get(inner, path, &in); err != nil {
+			if err := c.describe(inner, path, &in); err != nil {
 				return err
 			}
 			for _, d := range in.Value {
@@ -262,7 +288,7 @@ type relationship struct {
 
 func (c *Client) relationships(ctx context.Context, table string) ([]relationship, error) {
 	var in collection[relationship]
-	err := c.get(ctx, definitionPath(table, "/ManyToOneRelationships?$select=ReferencingAttribute,ReferencedEntity,"+
+	err := c.describe(ctx, definitionPath(table, "/ManyToOneRelationships?$select=ReferencingAttribute,ReferencedEntity,"+
 		"ReferencingEntityNavigationPropertyName"), &in)
 	return in.Value, err
 }
@@ -350,6 +376,9 @@ func (c *Client) Supports(ctx context.Context, message, table string) (bool, err
 	if err := c.get(ctx, path, &in); err != nil {
 		return false, fmt.Errorf("ask whether table %q takes %s: %w", table, message, err)
 	}
-	c.offered.Store(message+"/"+table, len(in.Value) > 0)
+	c.offer(message, table, len(in.Value) > 0)
 	return len(in.Value) > 0, nil
 }
+
+// offer keeps whether a table takes a message.
+func (c *Client) offer(message, table string, takes bool) { c.offered.Store(message+"/"+table, takes) }

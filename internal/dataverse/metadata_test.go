@@ -56,7 +56,7 @@ const parcel = "EntityDefinitions(LogicalName='cr1_parcel')"
 var parcelPages = map[string]string{
 	parcel + "?$select=LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,TableType,IsActivity": `{"LogicalName":"cr1_parcel","EntitySetName":"cr1_parcels",
 		"PrimaryIdAttribute":"cr1_parcelid","PrimaryNameAttribute":"cr1_name","TableType":"Standard","IsActivity":false}`,
-	parcel + "/Attributes?$select=LogicalName,AttributeTypeName,AttributeOf,IsValidForCreate,IsValidForUpdate,RequiredLevel,SourceType": `{"value":[
+	parcel + "/Attributes?$select=LogicalName,AttributeType,AttributeTypeName,AttributeOf,IsValidForCreate,IsValidForUpdate,RequiredLevel,SourceType": `{"value":[
 		{"LogicalName":"cr1_parcelid","AttributeTypeName":{"Value":"UniqueidentifierType"},"AttributeOf":null,"IsValidForCreate":true,"IsValidForUpdate":false,"RequiredLevel":{"Value":"SystemRequired"},"SourceType":null},
 		{"LogicalName":"cr1_name","AttributeTypeName":{"Value":"StringType"},"AttributeOf":null,"IsValidForCreate":true,"IsValidForUpdate":true,"RequiredLevel":{"Value":"ApplicationRequired","CanBeChanged":true},"SourceType":0},
 		{"LogicalName":"cr1_areaha","AttributeTypeName":{"Value":"DecimalType"},"IsValidForCreate":true,"IsValidForUpdate":true,"RequiredLevel":{"Value":"None"}},

@@ -9,7 +9,10 @@ const (
 	Create Verb = "create" // always with an id of our own (rule I2)
 	Upsert Verb = "upsert" // by ID, or by Key
 	Update Verb = "update" // by ID, or by Key; only existing records
-	Delete Verb = "delete"
+	Delete Verb = "delete" // by ID, or by Key
+
+	Associate    Verb = "associate"    // puts Link's record into a collection of the operation's record
+	Disassociate Verb = "disassociate" // takes it out again; neither record is changed otherwise
 )
 
 // KeyPart is one column of an alternate key and its value as JSON: a string
@@ -17,6 +20,12 @@ const (
 type KeyPart struct {
 	Column string          `json:"column"` // logical name; a lookup's is its column, not its _value property
 	Value  json.RawMessage `json:"value"`
+}
+
+// Link is the other end of an association, many-to-many or one-to-many seen from the one.
+type Link struct {
+	Navigation string `json:"navigation"` // collection-valued navigation property of the operation's record; case-sensitive
+	To         string `json:"to"`         // the other record below the service root, encoded: accounts(GUID), see Table.Reference
 }
 
 // Operation is one thing to do to one record. It is a stored format: chunks hold one a line.
@@ -28,6 +37,13 @@ type Operation struct {
 	Key  []KeyPart       `json:"key,omitempty"` // alternate key when ID is empty, in the order of the table's key
 	New  string          `json:"new,omitempty"` // the id to create with when the key must be resolved and is absent (rules I2, I5)
 	Set  json.RawMessage `json:"set"`           // the columns to write as a rendered JSON object, without primary id and key columns
+
+	Partition string `json:"partition,omitempty"` // of an elastic table's record; "" is its id
+	Link      *Link  `json:"link,omitempty"`      // of Associate and Disassociate
+
+	// Again: an earlier attempt may have sent it (rule I3). A record to delete that
+	// is not there was then deleted by that attempt. Not stored: journals tell.
+	Again bool `json:"-"`
 }
 
 // Result says what became of an operation.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,9 +14,13 @@ import (
 // idsPerFilter keeps the conditions of one filter far below the service's limits (500 conditions in a query).
 const idsPerFilter = 40
 
-var guidPattern = regexp.MustCompile(`^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$`)
+var (
+	guidPattern = regexp.MustCompile(`^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$`)
+	anyGUID     = regexp.MustCompile(`[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}`)
+)
 
-// Exists reports which records are there, by primary id (lower case).
+// Exists reports which records are there, by primary id (lower case). On an
+// elastic table it is enough that one partition has a record of that id.
 func (c *Client) Exists(ctx context.Context, table *Table, ids []string) (map[string]bool, error) {
 	return c.exists(ctx, table, ids, nil)
 }
@@ -36,7 +38,7 @@ func (c *Client) exists(ctx context.Context, table *Table, ids []string, observe
 		paths = append(paths, table.Set+"?$select="+table.PrimaryID+"&$filter="+escapeQuery(strings.Join(conditions, " or ")))
 	}
 	found := make(map[string]bool, len(ids))
-	bodies, err := c.readAll(ctx, paths, observer)
+	bodies, err := c.readAll(ctx, paths, c.session(table), observer)
 	if err != nil {
 		return nil, fmt.Errorf("look up %d records of table %q: %w", len(ids), table.Name, err)
 	}
@@ -68,7 +70,7 @@ func (c *Client) resolve(ctx context.Context, table *Table, keys [][]KeyPart, ob
 		}
 		paths[i] = table.Set + "?$select=" + table.PrimaryID + "&$top=2&$filter=" + string(filter)
 	}
-	bodies, err := c.readAll(ctx, paths, observer)
+	bodies, err := c.readAll(ctx, paths, c.session(table), observer)
 	if err != nil {
 		return nil, fmt.Errorf("resolve %d keys of table %q: %w", len(keys), table.Name, err)
 	}
@@ -81,63 +83,27 @@ func (c *Client) resolve(ctx context.Context, table *Table, keys [][]KeyPart, ob
 	return found, nil
 }
 
-func idsOf(table *Table, body []byte) ([]string, error) {
+func rowsOf(body []byte) ([]map[string]json.RawMessage, error) {
 	var in collection[map[string]json.RawMessage]
 	if err := decode(body, &in); err != nil {
 		return nil, err
 	}
-	ids := make([]string, len(in.Value))
-	for i, row := range in.Value {
+	if in.Value == nil {
+		return nil, noRows()
+	}
+	return in.Value, nil
+}
+
+func idsOf(table *Table, body []byte) ([]string, error) {
+	rows, err := rowsOf(body)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(rows))
+	for i, row := range rows {
 		if ids[i] = strings.ToLower(textOf(row[table.PrimaryID])); ids[i] == "" {
 			return nil, fault.New(fault.Broken, "unexpected_answer", "the service answered a query with a row without %s", table.PrimaryID)
 		}
 	}
 	return ids, nil
-}
-
-// Rows reads a collection, page after page: path is below the service root and
-// encoded, such as "contacts?$select=fullname". pageSize is at most 5,000; 0 is the service's.
-func (c *Client) Rows(ctx context.Context, path string, pageSize int) iter.Seq2[json.RawMessage, error] {
-	return func(yield func(json.RawMessage, error) bool) {
-		prefer := ""
-		if pageSize > 0 {
-			prefer = fmt.Sprintf("odata.maxpagesize=%d", pageSize)
-		}
-		seen := ""
-		for next := c.root + path; next != ""; {
-			page, err := c.page(ctx, next, prefer)
-			if err != nil {
-				yield(nil, fmt.Errorf("read rows: %w", err))
-				return
-			}
-			for _, row := range page.Value {
-				if !yield(row, nil) {
-					return
-				}
-			}
-			if seen, next = next, ""; page.Next == "" {
-				return
-			}
-			// Rule S1: a link of the service is followed on its own origin only.
-			if next, err = c.own(page.Next); err == nil && next == seen {
-				err = fault.New(fault.Broken, "unexpected_answer", "the service's next page is the same page")
-			}
-			if err != nil {
-				yield(nil, fmt.Errorf("read rows: %w", err))
-				return
-			}
-		}
-	}
-}
-
-func (c *Client) page(ctx context.Context, link, prefer string) (*collection[json.RawMessage], error) {
-	out, err := c.read(ctx, &request{method: http.MethodGet, url: link, prefer: prefer})
-	if err != nil {
-		return nil, err
-	}
-	var page collection[json.RawMessage]
-	if err := decode(out.body, &page); err != nil {
-		return nil, err
-	}
-	return &page, nil
 }

@@ -28,23 +28,33 @@ type request struct {
 	body        *payload // nil for none; its owner releases it
 	contentType string
 	prefer      string
+	headers     []header
 	user        *user // nil: any application user
 	rows        int
+	parts       int                         // operations of a $batch that reads
+	sizer       *sizer                      // of the table that is written
+	session     *session                    // of the elastic table that is called
 	observer    *Observer                   // nil: the client's
 	before      func(context.Context) error // called when the call has its slot; an error keeps it from being sent
+	batch       bool                        // a multipart answer is one whatever its status: each part has its own
 }
 
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	user   *user // who has called
+	took   time.Duration
 }
 
 // send makes one attempt: slot, token, call. Its errors are a *fault.Error
 // (nothing was sent, or nothing will help), an *APIError, or a *transportError.
 // A token that is turned down is renewed once, here: a 401 has not run.
 func (c *Client) send(ctx context.Context, r *request) (*answer, error) {
-	u, err := c.limiter.acquire(ctx, r.user)
+	if err := c.budget.take(ctx, int64(max(r.rows, r.parts, 1))); err != nil {
+		return nil, err
+	}
+	u, err := c.limiter.acquire(ctx, r.user, c.watcher(r))
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +100,14 @@ func (c *Client) attempt(ctx context.Context, r *request, u *user, token string)
 	if hint, err := strconv.Atoi(out.header.Get("x-ms-dop-hint")); err == nil {
 		c.limiter.learn(u, hint)
 	}
-	if out.status/100 == 2 {
+	out.user, out.took = u, now.Sub(start)
+	r.session.listen(out.header)
+	if out.status/100 == 2 && r.sizer != nil {
+		if slower := r.sizer.answered(r.rows, out.took); slower > 0 {
+			c.limiter.feel(u, slower)
+		}
+	}
+	if out.status/100 == 2 || r.batch && multipartBoundary(out.header) != "" {
 		return out, nil
 	}
 	api := parseError(out.status, out.header, out.body, now)
@@ -108,7 +125,11 @@ func (c *Client) heed(u *user, api *APIError, observer *Observer) {
 	if pause == 0 {
 		return
 	}
-	c.limiter.pause(u, pause)
+	if api.action() == wait {
+		c.limiter.throttle(u, api, pause)
+	} else {
+		c.limiter.pause(u, pause)
+	}
 	if observer.Throttled != nil {
 		observer.Throttled(pause)
 	}
@@ -143,6 +164,12 @@ func (c *Client) roundTrip(ctx context.Context, r *request, token string) (*answ
 	}
 	if r.prefer != "" {
 		req.Header.Set("Prefer", r.prefer)
+	}
+	for _, h := range r.headers {
+		req.Header[h.name] = []string{h.value} // spelt as documented
+	}
+	for _, h := range r.session.header() {
+		req.Header[h.name] = []string{h.value}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -203,6 +230,8 @@ func (c *Client) backOff(ctx context.Context, observer *Observer, tries int) err
 	}
 	pause := min(firstPause<<(2*(tries-2)), longPause)
 	pause = pause/2 + rand.N(pause/2+1)
+	now := c.clock.Now()
+	observer.waiting(WaitRetry, now, now.Add(pause))
 	select {
 	case <-ctx.Done():
 		return cancelled(ctx.Err())

@@ -34,7 +34,14 @@ type service struct {
 	// fate decides how the call ends; nil is well. It runs without the lock.
 	fate func(in received) fate
 	// wrong says why the service will not take a row; nil takes all.
-	wrong     func(row map[string]any) *refusal
+	wrong func(row map[string]any) *refusal
+	// partFate decides how the n-th writing part of all $batches ends; nil is well. It runs with the lock.
+	partFate  func(n int, method, path string) partFate
+	tokens    []string // of sessions, that reading parts carried
+	links     bool     // parts are references: they do nothing
+	partSeen  func(*http.Request)
+	parts     []string        // method and path of each writing part that was looked at
+	lacks     map[string]bool // messages that the table does not take
 	ignoreIDs bool
 	elastic   bool
 	minted    int
@@ -47,6 +54,7 @@ type received struct {
 	rows    int
 	path    string
 	header  http.Header
+	query   string
 	cookie  string
 }
 
@@ -63,6 +71,13 @@ type fate struct {
 type refusal struct {
 	status     int
 	code, text string
+}
+
+type partFate struct {
+	refuse     refusal // status 0 is none
+	after      bool    // refuse after the work was done
+	retryAfter string
+	cut        bool // the answer ends before this part
 }
 
 const testTable = "contact"
@@ -120,12 +135,18 @@ func (s *service) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(out, `{"UserId":"00000000-0000-0000-0000-000000000001","OrganizationId":"00000000-0000-0000-0000-000000000002","BusinessUnitId":"00000000-0000-0000-0000-000000000003"}`)
 		return
 	case path == "sdkmessagefilters":
+		if s.lacks[strings.Trim(r.URL.Query().Get("@m"), "'")] {
+			fmt.Fprint(out, `{"value":[]}`)
+			return
+		}
 		fmt.Fprint(out, `{"value":[{"sdkmessagefilterid":"x"}]}`)
 		return
 	}
-	in := received{message: path[strings.LastIndexAny(path, "./")+1:], path: path, header: r.Header, cookie: r.Header.Get("Cookie")}
+	in := received{message: path[strings.LastIndexAny(path, "./")+1:], path: path, header: r.Header, query: r.URL.RawQuery, cookie: r.Header.Get("Cookie")}
 	var targets struct{ Targets []map[string]any }
-	if in.message != "$batch" {
+	if in.message == "$batch" {
+		in.rows = bytes.Count(body, []byte(" HTTP/1.1\r\n")) - bytes.Count(body, []byte("\r\nGET "))
+	} else {
 		if err := json.Unmarshal(body, &targets); err != nil {
 			s.t.Errorf("body of %s: %v\n%s", path, err, body)
 		}
@@ -199,7 +220,13 @@ func (s *service) bulk(out http.ResponseWriter, message string, targets []map[st
 		if target["@odata.type"] != "Microsoft.Dynamics.CRM."+testTable {
 			s.t.Errorf("target without its type: %v", target)
 		}
-		id, no := s.put(next, message, target)
+		var id string
+		var no *refusal
+		if message == "DeleteMultiple" {
+			id, no = s.drop(next, target["contactid"].(string))
+		} else {
+			id, no = s.put(next, message, target)
+		}
 		if no != nil {
 			if s.elastic {
 				failed = append(failed, map[string]any{"RequestIndex": i, "Id": id, "StatusCode": no.status})
@@ -218,7 +245,7 @@ func (s *service) bulk(out http.ResponseWriter, message string, targets []map[st
 			"code": "0x80040203", "message": "some failed", "@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails": string(details)}})
 		return
 	}
-	if message == "UpsertMultiple" {
+	if message != "CreateMultiple" {
 		out.WriteHeader(204)
 		return
 	}
@@ -260,6 +287,12 @@ func (s *service) put(rows map[string]map[string]any, message string, target map
 		rows[id] = merged
 		return id, nil
 	}
+	if message == "UpdateMultiple" {
+		if target["@odata.id"] != nil {
+			return id, &refusal{404, "0x80060891", "A record with the specified key values does not exist in contact entity"}
+		}
+		return id, &refusal{404, "0x80040217", "contact With Id = " + id + " Does Not Exist"}
+	}
 	if mail, ok := row["emailaddress1"].(string); ok && s.byKey(rows, "emailaddress1", mail) != "" {
 		return id, &refusal{412, "0x80060892", "Entity Key Email violated."}
 	}
@@ -270,6 +303,60 @@ func (s *service) put(rows map[string]map[string]any, message string, target map
 	row["contactid"] = id
 	rows[id] = row
 	return id, nil
+}
+
+func (s *service) drop(rows map[string]map[string]any, id string) (string, *refusal) {
+	row := rows[id]
+	if row == nil {
+		return id, &refusal{404, "0x80040217", "contact With Id = " + id + " Does Not Exist"}
+	}
+	if s.wrong != nil {
+		if no := s.wrong(row); no != nil {
+			return id, no
+		}
+	}
+	delete(rows, id)
+	return id, nil
+}
+
+// part does one writing part of a $batch.
+func (s *service) part(r *http.Request) (entity string, no *refusal) {
+	if s.links {
+		return "", nil
+	}
+	path := strings.TrimPrefix(r.URL.Path, "/api/data/v9.2/")
+	set, rest, _ := strings.Cut(path, "(")
+	if set != "contacts" {
+		s.t.Errorf("part for %q", path)
+	}
+	target := make(map[string]any)
+	body, _ := io.ReadAll(r.Body)
+	if len(bytes.TrimSpace(body)) > 0 {
+		if err := json.Unmarshal(body, &target); err != nil {
+			s.t.Errorf("body of a part: %v\n%s", err, body)
+		}
+	}
+	message := map[string]string{"POST": "CreateMultiple", "PATCH": "UpsertMultiple"}[r.Method]
+	if r.Header.Get("If-Match") == "*" {
+		message = "UpdateMultiple"
+	}
+	id := strings.TrimSuffix(rest, ")")
+	if strings.Contains(rest, "=") {
+		target["@odata.id"] = strings.TrimPrefix(r.URL.EscapedPath(), "/api/data/v9.2/")
+		name, value := parseKeyURL(s.t, target["@odata.id"].(string))
+		id = s.byKey(s.rows, name, value)
+	} else if id != "" {
+		target["contactid"] = id
+	}
+	if r.Method == "DELETE" {
+		if len(target) > 0 && target["@odata.id"] != nil && id == "" {
+			return "", &refusal{404, "0x80060891", "A record with the specified key values does not exist in contact entity"}
+		}
+		_, no = s.drop(s.rows, id)
+		return "", no
+	}
+	id, no = s.put(s.rows, message, target)
+	return s.server.URL + "/api/data/v9.2/contacts(" + id + ")", no
 }
 
 func (s *service) byKey(rows map[string]map[string]any, name string, value any) string {
@@ -318,14 +405,38 @@ func (s *service) batch(out http.ResponseWriter, contentType string, body []byte
 		if err != nil {
 			break
 		}
-		r, err := http.ReadRequest(bufio.NewReader(piece))
+		lines := bufio.NewReader(piece)
+		r, err := http.ReadRequest(lines)
 		if err != nil {
 			s.t.Errorf("part: %v", err)
 			return
 		}
-		var rows []map[string]string
+		if r.Method != http.MethodGet {
+			r.Body = io.NopCloser(lines) // a part's body has no length of its own
+			s.parts = append(s.parts, r.Method+" "+strings.TrimPrefix(r.URL.EscapedPath(), "/api/data/v9.2/"))
+			if s.partSeen != nil {
+				s.partSeen(r)
+			}
+			var f partFate
+			if s.partFate != nil {
+				f = s.partFate(len(s.parts), r.Method, r.URL.Path)
+			}
+			if f.cut {
+				return
+			}
+			s.answerPart(out, r, f)
+			continue
+		}
+		rows := []map[string]string{}
+		if token := r.Header.Get("MSCRM.SessionToken"); token != "" {
+			s.tokens = append(s.tokens, token)
+		}
 		for _, id := range s.matching(r.URL.Query().Get("$filter")) {
-			rows = append(rows, map[string]string{"contactid": strings.ToUpper(id)})
+			row := map[string]string{"contactid": strings.ToUpper(id)}
+			if partition, ok := s.rows[id]["partitionid"].(string); ok {
+				row["partitionid"] = partition
+			}
+			rows = append(rows, row)
 		}
 		answer, _ := json.Marshal(map[string]any{"value": rows})
 		fmt.Fprintf(out, "--batchresponse_1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"+
@@ -334,7 +445,37 @@ func (s *service) batch(out http.ResponseWriter, contentType string, body []byte
 	fmt.Fprint(out, "--batchresponse_1--\r\n")
 }
 
+func (s *service) answerPart(out io.Writer, r *http.Request, f partFate) {
+	entity, no := "", &f.refuse
+	if f.refuse.status == 0 || f.after {
+		entity, no = s.part(r)
+	}
+	if f.after {
+		no = &f.refuse
+	}
+	fmt.Fprint(out, "--batchresponse_1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n")
+	if no == nil {
+		fmt.Fprintf(out, "HTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\nOData-EntityId: %s\r\n\r\n\r\n", entity)
+		return
+	}
+	if f.retryAfter != "" {
+		f.retryAfter = "Retry-After: " + f.retryAfter + "\r\n"
+	}
+	text, _ := json.Marshal(map[string]any{"error": map[string]string{"code": no.code, "message": no.text}})
+	fmt.Fprintf(out, "HTTP/1.1 %d %s\r\n%sContent-Type: application/json\r\n\r\n%s\r\n", no.status, http.StatusText(no.status), f.retryAfter, text)
+}
+
+var elasticTerm = regexp.MustCompile(`\(contactid eq (\S+) and partitionid eq '((?:[^']|'')*)'\)`)
+
 func (s *service) matching(filter string) (ids []string) {
+	if terms := elasticTerm.FindAllStringSubmatch(filter, -1); terms != nil {
+		for _, m := range terms {
+			if row := s.rows[m[1]]; row != nil && row["partitionid"] == strings.ReplaceAll(m[2], "''", "'") {
+				ids = append(ids, m[1])
+			}
+		}
+		return ids
+	}
 	if strings.HasPrefix(filter, "contactid eq ") {
 		for _, term := range strings.Split(filter, " or ") {
 			if id := strings.TrimPrefix(term, "contactid eq "); s.rows[id] != nil {

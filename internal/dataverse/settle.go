@@ -2,35 +2,41 @@ package dataverse
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
 )
 
 // settle finds out what became of a call that may or may not have run
-// (rule I3). Upserts lead to the same state when they are sent again. Creates
-// carry ids of our own, so what is there under them was written by this call
-// or an earlier attempt: it gets its outcome and leaves the call.
+// (rule I3). Upserts, updates, deletes and references lead to the same state when they
+// are sent again; that they are is noted, because it changes what a 404 or
+// a duplicate means. Creates carry ids of our own, so what is there under them was written by
+// this call or an earlier attempt: it gets its outcome and leaves the call.
 func (w *Writer) settle(ctx context.Context, c *call, out []Outcome) error {
-	if !c.message.creates {
+	if c.message != createMultiple {
+		for i := range c.records {
+			c.records[i].again = true
+		}
 		return nil
 	}
-	ids := make([]string, len(c.records))
-	for i, r := range c.records {
-		ids[i] = r.id
-	}
-	there, err := w.client.exists(ctx, w.table, ids, &w.options.Observer)
+	there, err := w.there(ctx, c.records)
 	if err != nil {
 		return err
 	}
-	var left []record
-	for _, r := range c.records {
-		if there[r.id] {
+	var left, upserts []record
+	for i, r := range c.records {
+		switch {
+		case !there[i]:
+			left = append(left, r)
+		case r.op.Do == Upsert && !r.withKey:
+			upserts = append(upserts, r)
+		default:
 			out[r.at] = Outcome{Result: r.result}
-			continue
 		}
-		left = append(left, r)
 	}
 	c.records = left
-	return nil
+	// An elastic table's row under an id that is not of our making: ours, or another's that came up since. It gets our columns.
+	return w.run(ctx, call{message: updateMultiple, records: upserts}, out)
 }
 
 // absorb takes in an elastic table's answer, where each row ends by itself:
@@ -49,10 +55,10 @@ func (w *Writer) absorb(ctx context.Context, c *call, api *APIError, out []Outco
 			out[r.at] = Outcome{Result: r.result}
 		case status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= 500:
 			left = append(left, r)
-		case status == http.StatusPreconditionFailed && c.message.creates:
+		case c.message == createMultiple && (status == http.StatusPreconditionFailed || status == http.StatusConflict):
 			clashing = append(clashing, r)
 		default:
-			out[r.at] = refused(api)
+			out[r.at] = w.refusal(c.message, r, rowRefusal(api, status))
 		}
 	}
 	if len(clashing) > 0 {
@@ -61,9 +67,72 @@ func (w *Writer) absorb(ctx context.Context, c *call, api *APIError, out []Outco
 			return err
 		}
 		for _, r := range own.records {
-			out[r.at] = refused(api)
+			out[r.at] = refused(rowRefusal(api, http.StatusPreconditionFailed))
 		}
 	}
 	c.records = left
 	return nil
+}
+
+// rowRefusal is what an elastic table says of one of several rows that it
+// refused: code and text of the answer are those of the first one only.
+func rowRefusal(api *APIError, status int) *APIError {
+	if status == 0 || status == api.Status {
+		return api
+	}
+	row := APIError{Status: status, Message: http.StatusText(status), structured: true}
+	if len(api.rows) == 1 {
+		row.Code, row.Message = api.Code, api.Message
+	}
+	return &row
+}
+
+// refusal is the outcome of a row that the service will not take, after what
+// the verb makes of it (rules C4, I3).
+func (w *Writer) refusal(m *message, r record, e *APIError) Outcome {
+	absent := e.missing() || e.Status == http.StatusNotFound && e.structured
+	switch {
+	case m == updateMultiple && absent && w.means(r, e):
+		return notFound
+	case m == deleteMultiple && absent, m == disassociating && absent:
+		return gone(r)
+	case m == associating && e.action() == duplicate:
+		if r.again {
+			return Outcome{Result: Updated}
+		}
+		return Outcome{Result: Unchanged}
+	}
+	return refused(e)
+}
+
+// means reports whether a missing record is r itself, and not one that it
+// points to: the service names the one it misses by its id, or its table.
+func (w *Writer) means(r record, e *APIError) bool {
+	text := strings.ToLower(e.Message)
+	if r.id == "" {
+		_, table, named := strings.Cut(text, "does not exist in ")
+		return !named || strings.HasPrefix(table, w.table.Name+" ")
+	}
+	return strings.Contains(text, r.id) || !anyGUID.MatchString(text)
+}
+
+// notFound is the outcome of an update of a record that does not exist (rule C4).
+var notFound = Outcome{Result: Rejected, Code: "not_found", Message: "the table has no such record to update"}
+
+// gone is the outcome of a delete whose record is not there. Rule C4: it was so
+// already, or the earlier call whose answer was lost has done it.
+func gone(r record) Outcome {
+	if r.again {
+		return Outcome{Result: r.result}
+	}
+	return Outcome{Result: Unchanged}
+}
+
+// refused is the outcome of a row that the service will not take.
+func refused(api *APIError) Outcome {
+	code := api.Code
+	if code == "" {
+		code = fmt.Sprintf("status_%d", api.Status)
+	}
+	return Outcome{Result: Rejected, Code: code, Message: api.Message}
 }

@@ -3,20 +3,17 @@ package dataverse
 import (
 	"context"
 	"sync/atomic"
-
-	"penstock/internal/fault"
 )
 
-// firstCall sees to it that the first call of a kind is a single row.
+// firstCall sees to it that the first bulk call of a kind is a single row.
 type firstCall struct {
-	turn  chan struct{} // one holder at a time
-	done  atomic.Bool
-	takes bool // the table takes this message
+	turn chan struct{} // one holder at a time
+	done atomic.Bool
 }
 
-func newFirstCall(takes, warm bool) *firstCall {
-	f := &firstCall{turn: make(chan struct{}, 1), takes: takes}
-	f.done.Store(warm && takes)
+func newFirstCall(warm bool) *firstCall {
+	f := &firstCall{turn: make(chan struct{}, 1)}
+	f.done.Store(warm)
 	return f
 }
 
@@ -31,9 +28,6 @@ func (w *Writer) warmUp(ctx context.Context, c call, out []Outcome) (call, error
 	f := w.first[c.message]
 	if f.done.Load() {
 		return c, nil
-	}
-	if !f.takes {
-		return c, fault.New(fault.Refused, "unsupported_call", "table %q does not take %s", w.table.Name, c.message.name)
 	}
 	select {
 	case f.turn <- struct{}{}:

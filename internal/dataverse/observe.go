@@ -1,0 +1,30 @@
+package dataverse
+
+import "time"
+
+// Observer hears what calling costs. Any of its functions may be nil; they are
+// called from several goroutines.
+type Observer struct {
+	Call      func(rows int, took time.Duration) // a call was answered, well or not; reads have no rows
+	Throttled func(pause time.Duration)          // the service asked for a pause
+	Retried   func()                             // a call is sent once more after a passing failure
+	Bisected  func()                             // a call is sent only to find a bad row
+	// Waiting: a call waits until then for one of the reasons below. Waits of less than a second,
+	// and those for another call of ours to end, are not told. Several calls may wait for one reason.
+	Waiting func(reason string, until time.Time)
+}
+
+// The reasons for which a call waits.
+const (
+	WaitThrottled = "throttled" // the service asked every application user for a pause
+	WaitPaced     = "paced"     // one more call now would exceed what the service was found to bear
+	WaitRetry     = "retry"     // a call failed in passing and is sent again
+)
+
+const shortWait = time.Second
+
+func (o *Observer) waiting(reason string, now, until time.Time) {
+	if o != nil && o.Waiting != nil && until.Sub(now) >= shortWait {
+		o.Waiting(reason, until)
+	}
+}

@@ -1,0 +1,157 @@
+package dataverse
+
+import "context"
+
+// route is which way operations go.
+type route struct {
+	by         [len(messages)][]record
+	unresolved []record // found by their key first
+}
+
+func (to *route) add(m *message, r record) { to.by[m.order] = append(to.by[m.order], r) }
+
+// sort looks at each operation before anything is sent, and says which way it goes.
+func (w *Writer) sort(ctx context.Context, ops []Operation, out []Outcome) (to route, err error) {
+	var scratch []byte
+	for i := range ops {
+		op := &ops[i]
+		r := record{op: op, at: i, id: op.ID, again: op.Again}
+		m, err := w.check(op, &r)
+		if err == nil && (op.ID != "" && !isID(op.ID) || op.New != "" && !isID(op.New)) {
+			err = broken(op, "has an id that is no GUID in lower case")
+		}
+		if err == nil && r.id == "" && w.elastic() {
+			err = w.elasticKey(&r)
+		}
+		if err != nil {
+			return to, err
+		}
+		if r.id != "" {
+			to.add(m, r)
+			continue
+		}
+		scratch, err = w.table.appendKey(scratch[:0], op.Key, "=", ",")
+		if err != nil || len(op.Key) == 0 {
+			out[i] = Outcome{Result: Rejected, Code: "bad_key", Message: "the key has a value that no query takes"}
+			continue
+		}
+		resolve, err := w.resolves(ctx, op)
+		switch {
+		case err != nil:
+			return to, err
+		case !resolve:
+			to.add(m, r)
+		case op.Do == Upsert && op.New == "":
+			return to, broken(op, "must be resolved and has no id to be created with") // rule I2
+		default:
+			to.unresolved = append(to.unresolved, r)
+		}
+	}
+	return to, nil
+}
+
+// check refuses what must not be sent, and names the message that it goes by and what its success means.
+func (w *Writer) check(op *Operation, r *record) (*message, error) {
+	switch op.Do {
+	case Create, Upsert, Update:
+		if !isObject(op.Set) {
+			return nil, broken(op, "has no JSON object of columns")
+		}
+	case Associate, Disassociate:
+		if op.Link == nil || !logicalName.MatchString(op.Link.Navigation) || !linkTo.MatchString(op.Link.To) {
+			return nil, broken(op, "does not say which record it links to by which navigation property")
+		}
+	}
+	switch op.Do {
+	case Create:
+		r.result = Created
+		if op.ID == "" {
+			return nil, broken(op, "is a create without an id of its own") // rule I2
+		}
+		return createMultiple, nil
+	case Upsert:
+		r.result = Upserted
+		return upsertMultiple, nil
+	case Update:
+		r.result = Updated
+		return updateMultiple, nil
+	case Delete:
+		r.result = Deleted
+		return deleteMultiple, nil
+	case Associate, Disassociate:
+		r.result = Updated
+		return messageOf(op.Do), nil
+	}
+	return nil, broken(op, "has a verb that is not written here: "+string(op.Do))
+}
+
+// resolves reports whether an operation by key is better written by id. Keys
+// that cannot stand in a URL have to be (rule I5). Updates are where the table
+// takes many at once by id: a query per row and one bulk call cost the service
+// far less than an update per row, each with its own look-up.
+func (w *Writer) resolves(ctx context.Context, op *Operation) (bool, error) {
+	if !Addressable(op.Key) {
+		return true, nil
+	}
+	if op.Do != Update {
+		return false, nil
+	}
+	return w.takes(ctx, updateMultiple)
+}
+
+// place finds the records of keys, and says what becomes of those that are
+// not there. Rule I5: found ones are written by id, absent ones created with
+// the operation's own id where the verb creates.
+func (w *Writer) place(ctx context.Context, to *route, out []Outcome) error {
+	records := to.unresolved
+	if len(records) == 0 {
+		return nil
+	}
+	keys := make([][]KeyPart, len(records))
+	for i, r := range records {
+		keys[i] = r.op.Key
+	}
+	ids, err := w.client.resolve(ctx, w.table, keys, &w.options.Observer)
+	if err != nil {
+		return err
+	}
+	for i, r := range records {
+		switch len(ids[i]) {
+		case 0:
+			w.placeAbsent(to, r, out)
+		case 1:
+			r.id, r.withKey = ids[i][0], false
+			switch {
+			case r.op.Do == Upsert && r.id == r.op.New:
+				r.result = Created // by an attempt of ours that did not live to tell
+			case r.op.Do == Upsert:
+				r.result = Updated
+			}
+			to.add(messageOf(r.op.Do), r)
+		default:
+			out[r.at] = Outcome{Result: Rejected, Code: "ambiguous_key", Message: "several records of the table have this key"}
+		}
+	}
+	return nil
+}
+
+func (w *Writer) placeAbsent(to *route, r record, out []Outcome) {
+	switch r.op.Do {
+	case Upsert:
+		r.id, r.withKey, r.result = r.op.New, true, Created
+		to.add(createMultiple, r)
+	case Delete, Disassociate:
+		out[r.at] = gone(r)
+	default:
+		out[r.at] = notFound
+	}
+}
+
+func messageOf(do Verb) *message {
+	for _, m := range messages {
+		if m.verb == do {
+			return m
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package dataverse
+
+import (
+	"math"
+	"sync"
+	"time"
+)
+
+const (
+	// fixedCost is what a call costs the service beside its rows, and the network.
+	fixedCost = 50 * time.Millisecond
+	// badMemory is over how many rows the share of bad ones is averaged.
+	badMemory = 5000
+	// rottenShare of bad rows makes a bulk call of even the least size cost about as much as its
+	// rows one by one, which Microsoft's own figures put at five times a row in bulk.
+	rottenShare = 0.06
+	// elasticCall is how many rows Microsoft advises for a call to an elastic table.
+	elasticCall = 100
+	// fewRows: calls with fewer say more about the call than about a row.
+	fewRows = 10
+)
+
+// sizer finds how many operations a call to one table should carry.
+//
+// Past about 100 rows little is won by larger calls, while one bad row fails a
+// whole call: with a share p of bad rows, a call of B rows costs a + b·B and
+// each bad row about a call's rows twice more, so that the
+// cost of a row is least at B = √(a / 2pb). Within that bound a call should take between
+// Flow.ShortCall and Flow.LongCall; one that the service found too large is halved.
+type sizer struct {
+	flow *Flow
+
+	mu      sync.Mutex
+	most    float64
+	size    float64
+	ceiling float64 // since the service found a call too large
+	bad     float64 // share of bad rows lately
+	perRow  float64 // seconds
+	best    float64 // the least that perRow was
+}
+
+func newSizer(flow *Flow, elastic bool) *sizer {
+	most := float64(flow.MostCall)
+	if elastic {
+		most = min(most, elasticCall)
+	}
+	return &sizer{flow: flow, most: most, size: min(float64(flow.StartCall), most), ceiling: most}
+}
+
+// next is the suggested size of the next call.
+func (s *sizer) next() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(s.size, s.ceiling)
+	if s.bad > 1e-6 && s.perRow > 0 {
+		n = min(n, math.Sqrt(fixedCost.Seconds()/(2*s.bad*s.perRow)))
+	}
+	return int(max(n, min(float64(s.flow.LeastCall), s.most)))
+}
+
+// answered takes in a call that was done, and says how many times longer than at their best its rows took.
+func (s *sizer) answered(rows int, took time.Duration) (slower float64) {
+	if rows < fewRows {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	perRow := max(took-fixedCost, took/10).Seconds() / float64(rows)
+	if s.perRow == 0 {
+		s.perRow, s.best = perRow, perRow
+	}
+	s.perRow += 0.1 * (perRow - s.perRow)
+	s.best = min(s.best*1.0005, s.perRow) // a table may become slow for good
+	s.ceiling = min(s.ceiling*1.02, s.most)
+	switch {
+	case took > s.flow.LongCall:
+		middle := (s.flow.ShortCall + s.flow.LongCall) / 2
+		s.size = max(s.size*max(middle.Seconds()/took.Seconds(), 0.5), float64(s.flow.LeastCall))
+	case took < s.flow.ShortCall && float64(rows) >= 0.9*s.size:
+		s.size = min(s.size*1.1, s.most)
+	}
+	return perRow / s.best
+}
+
+// judged takes in how many of the rows of a call were bad.
+func (s *sizer) judged(rows, bad int) {
+	if rows == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	share := float64(bad) / float64(rows)
+	s.bad += (share - s.bad) * min(1, float64(rows)/badMemory)
+}
+
+// rotten reports whether so many rows are bad lately that hardly any bulk call
+// would pass: then each row is written as a part of its own.
+func (s *sizer) rotten() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bad > rottenShare
+}
+
+// expects is how many bad rows there should be among so many.
+func (s *sizer) expects(rows int) float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bad * float64(rows)
+}
+
+// tooMuch takes in a call that the service could not do for its size.
+func (s *sizer) tooMuch(rows int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ceiling = max(min(s.ceiling, float64(rows)/2), 1)
+	s.size = min(s.size, s.ceiling)
+}
+
+// sizer is the one of a table and a message, shared by all Writers of the client:
+// what is done to a row decides how long it takes.
+func (c *Client) sizer(table *Table, m *message) *sizer {
+	fresh := newSizer(&c.limiter.flow, table.Type == "Elastic")
+	known, _ := c.sizers.LoadOrStore(table.Name+"/"+string(m.verb), fresh)
+	return known.(*sizer)
+}
+
+// Size is how many operations the next Write should carry. It is fed by every
+// call of the kind that was made last, by this Writer or else by another one of
+// the client to this table, and changes from call to call.
+func (w *Writer) Size() int {
+	if s := w.latest.Load(); s != nil {
+		return s.next()
+	}
+	if s, known := w.client.latest.Load(w.table.Name); known {
+		return s.(*sizer).next()
+	}
+	return newSizer(&w.client.limiter.flow, w.elastic()).next()
+}
+
+// sizes makes Size that of a message's calls.
+func (w *Writer) sizes(m *message) {
+	if s := w.sizers[m.order]; w.latest.Swap(s) != s {
+		w.client.latest.Store(w.table.Name, s)
+	}
+}
