@@ -18,7 +18,8 @@ import (
 // that ends in /… stands for the packages below it too.
 var layers = [][]string{
 	{"internal/fault", "internal/row", "internal/near", "internal/cloud", "internal/asl", "internal/dataversetest/…", "internal/local/bucket", "infra", "examples"},
-	{"internal/config", "internal/dataverse", "internal/store", "internal/secret"},
+	{"internal/config", "internal/dataverse", "internal/store", "internal/secret",
+		"internal/delivery/charset", "internal/delivery/unpack", "internal/delivery/parquet", "internal/delivery/xlsx"},
 	{"internal/delivery", "internal/mapping", "internal/report", "internal/store/storetest"},
 	{"internal/run"},
 	{"internal/local", "functions/internal/edge"},

@@ -7,6 +7,11 @@ import (
 	"fmt"
 	"io"
 	"testing"
+
+	pq "github.com/parquet-go/parquet-go"
+	"github.com/xuri/excelize/v2"
+
+	"penstock/internal/delivery/charset"
 )
 
 func people(rows int) []byte {
@@ -97,6 +102,129 @@ func BenchmarkJSONL(b *testing.B) {
 				if err := decoder.Decode(&object); err != nil {
 					b.Fatal(err)
 				}
+			}
+		}
+	})
+}
+
+// BenchmarkDelivery reads as a run does: opened, decoded ahead in another goroutine, hashed.
+func BenchmarkDelivery(b *testing.B) {
+	plain, array := people(20000), append(append([]byte{'['}, bytes.Join(bytes.Split(bytes.TrimSpace(jsonPeople(20000)), []byte("\n")), []byte(",\n"))...), ']')
+	for _, file := range []struct {
+		name string
+		data string
+		how  Detected
+	}{
+		{"csv", string(plain), Detected{Format: CSV, Header: HeaderEach}},
+		{"csv_quoted", string(quotedPeople(20000)), Detected{Format: CSV, Header: HeaderEach}},
+		{"csv_backslash", string(bytes.ReplaceAll(plain, []byte("Love"), []byte(`Love\,`))), Detected{Format: CSV, Header: HeaderEach, Dialect: Dialect{Escape: Backslash}}},
+		{"csv_windows1252", string(plain), Detected{Format: CSV, Header: HeaderEach, Encoding: charset.Windows1252}},
+		{"csv_utf16", encoded(charset.UTF16LE, string(plain)), Detected{Format: CSV, Header: HeaderEach, Encoding: charset.UTF16LE}},
+		{"csv_gzip", gzipped(string(plain)), Detected{Format: CSV, Header: HeaderEach}},
+		{"json_array", string(array), Detected{Format: JSON}},
+		{"xlsx", peopleSheet(b, 5000), Detected{Format: XLSX}},
+	} {
+		b.Run(file.name, func(b *testing.B) {
+			src := delivered("a", file.data)
+			b.SetBytes(int64(len(file.data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				readDelivery(b, src, file.how)
+			}
+		})
+	}
+}
+
+func readDelivery(b *testing.B, src Source, how Detected) (rows int) {
+	b.Helper()
+	reader, err := OpenAll(b.Context(), src, &how, Limits{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer reader.Close()
+	for err == nil {
+		_, err = reader.Next()
+		rows++
+	}
+	if err != io.EOF {
+		b.Fatal(err)
+	}
+	return rows - 1
+}
+
+func peopleSheet(b *testing.B, n int) string {
+	b.Helper()
+	f := excelize.NewFile()
+	defer f.Close()
+	w, err := f.NewStreamWriter("Sheet1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	_ = w.SetRow("A1", []any{"emailaddress1", "firstname", "lastname", "revenue", "donotemail"})
+	for i := range n {
+		_ = w.SetRow(fmt.Sprint("A", i+2), []any{fmt.Sprintf("person.%d@example.org", i), "Ada", "Lovelace", float64(i) / 4, i%2 == 0})
+	}
+	_ = w.Flush()
+	data, err := f.WriteToBuffer()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return data.String()
+}
+
+type parquetPerson struct {
+	Email   string  `parquet:"emailaddress1"`
+	First   string  `parquet:"firstname,dict"`
+	Last    *string `parquet:"lastname,optional"`
+	City    string  `parquet:"address1_city,dict"`
+	Born    int32   `parquet:"birthdate,date"`
+	Revenue int64   `parquet:"revenue,decimal(2:18)"`
+	Quiet   bool    `parquet:"donotemail"`
+	Seen    int64   `parquet:"seen,timestamp(microsecond)"`
+}
+
+// BenchmarkParquet compares with the library's own reading of rows, which makes no text of them.
+func BenchmarkParquet(b *testing.B) {
+	var file bytes.Buffer
+	w := pq.NewGenericWriter[parquetPerson](&file, pq.Compression(&pq.Snappy), pq.MaxRowsPerRowGroup(25000))
+	for i := range 50000 {
+		last := fmt.Sprint("Lovelace-", i)
+		_, _ = w.Write([]parquetPerson{{fmt.Sprintf("person.%d@example.org", i), "Ada", &last, "London", int32(i), int64(i) * 7, i%2 == 0, int64(i) * 1e6}})
+	}
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
+	}
+	src := delivered("a", file.String())
+	b.Run("penstock", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetBytes(int64(file.Len()))
+		for b.Loop() {
+			if n := readDelivery(b, src, Detected{Format: Parquet}); n != 50000 {
+				b.Fatal(n)
+			}
+		}
+	})
+	b.Run("library", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetBytes(int64(file.Len()))
+		buffer := make([]pq.Row, 128)
+		for b.Loop() {
+			f, err := pq.OpenFile(bytes.NewReader(file.Bytes()), int64(file.Len()))
+			if err != nil {
+				b.Fatal(err)
+			}
+			n := 0
+			for _, group := range f.RowGroups() {
+				rows := group.Rows()
+				for err = nil; err == nil; {
+					var read int
+					read, err = rows.ReadRows(buffer)
+					n += read
+				}
+				rows.Close()
+			}
+			if err != io.EOF || n != 50000 {
+				b.Fatal(n, err)
 			}
 		}
 	})

@@ -4,37 +4,43 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 
 	"penstock/internal/fault"
 	"penstock/internal/row"
 )
 
-// csvReader reads CSV as RFC 4180 has it: commas, a header row, quotes doubled inside quotes,
-// CRLF or LF, also mixed. What the RFC leaves open:
+// csvReader reads CSV as RFC 4180 has it, in any Dialect: cells with delimiters between them, in quotes where
+// they need it, lines that end with CRLF or LF, also mixed. What the RFC leaves open:
 //
 //   - Empty lines are passed over; they count as lines, not as rows.
 //   - Cells are kept as they are, white space included. Only header names are trimmed.
 //   - A line end inside quotes stays as the file has it, and so does a CR that stands alone.
 //   - A row that breaks the quoting rules is rejected up to the end of the line on which it breaks them.
 type csvReader struct {
-	in      *window
-	limits  Limits
-	style   Style
-	columns []string
-	ignored []string // the names of Penstock's own columns, all behind the others
-	split   splitter
-	number  int64
-	row     row.Row
-	reject  row.Reject
-	err     error // why there are no more rows
+	in       *window
+	limits   Limits
+	style    Style
+	columns  []string
+	ignored  []string // the names of Penstock's own columns, all behind the others
+	detected bool     // the dialect is not just assumed
+	split    splitter
+	number   int64
+	row      row.Row
+	reject   row.Reject
+	err      error // why there are no more rows
 }
 
 func openCSV(in *window, limits Limits, bom bool) (Reader, error) {
-	c := &csvReader{in: in, limits: limits, style: Style{Format: CSV, BOM: bom}}
+	c := newCSV(in, limits, Style{Format: CSV, BOM: bom})
 	if err := c.readHeader(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+func newCSV(in *window, limits Limits, style Style) *csvReader {
+	return &csvReader{in: in, limits: limits, style: style, split: newSplitter(style.Dialect)}
 }
 
 func (c *csvReader) Columns() []string { return c.columns }
@@ -136,6 +142,7 @@ func (c *csvReader) checkFields() error {
 func (c *csvReader) checkEncoding() {
 	at, what := badByte(c.row.Raw)
 	if at < 0 {
+		c.checkEscapes()
 		return
 	}
 	column := ""
@@ -146,7 +153,20 @@ func (c *csvReader) checkEncoding() {
 		}
 	}
 	line, character := place(c.row.Raw, at, c.in.line)
-	c.refuse(CodeBadEncoding, column, fmt.Sprintf("line %d, character %d: byte 0x%02X is %s", line, character, c.row.Raw[at], what))
+	c.refuse(CodeBadEncoding, column, fmt.Sprintf("line %d, character %d: %s", line, character, unreadable(c.row.Raw[at], what, c.style.Encoding)))
+}
+
+// checkEscapes finds a NUL that is written as an escape.
+func (c *csvReader) checkEscapes() {
+	if c.split.escape != MySQL || !c.split.quoted {
+		return
+	}
+	for i, cell := range c.row.Cells {
+		if bytes.IndexByte(cell.Text, 0) >= 0 {
+			c.refuse(CodeBadEncoding, c.columns[i], `\0 is a NUL character`)
+			return
+		}
+	}
 }
 
 func (c *csvReader) refuse(code, column, message string) {
@@ -162,7 +182,8 @@ func (c *csvReader) withoutReport(raw []byte, code string) []byte {
 	if !isReport(c.ignored) {
 		return raw
 	}
-	end := bytes.LastIndex(raw, []byte(",,"+code+","))
+	comma := c.split.delim
+	end := bytes.LastIndex(raw, slices.Concat([]byte{comma, comma}, []byte(code), []byte{comma}))
 	if end < 0 {
 		return raw
 	}
@@ -170,7 +191,7 @@ func (c *csvReader) withoutReport(raw []byte, code string) []byte {
 	for start > 0 && '0' <= raw[start-1] && raw[start-1] <= '9' {
 		start--
 	}
-	if start == end || start == 0 || raw[start-1] != ',' {
+	if start == end || start == 0 || raw[start-1] != comma {
 		return raw
 	}
 	return raw[:start-1]
@@ -191,5 +212,5 @@ func (c *csvReader) tooLong(rest []byte, found split) error {
 func (c *csvReader) unclosedQuote(rest []byte, found split) error {
 	line, character := place(rest, found.open, c.in.line)
 	return fault.New(fault.Refused, "unclosed_quote", "a quote opens at character %d and never closes", character).
-		Advise("close it, or double it where the text itself has a quote").At(c.in.name, line, "")
+		Advise("close it, or double it where the text itself has a quote; a file without quotes needs the setting quote: none").At(c.in.name, line, "")
 }

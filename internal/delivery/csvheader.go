@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"penstock/internal/fault"
@@ -13,21 +14,37 @@ import (
 
 // readHeader reads the first row that is no empty line: the column names, white space around them trimmed.
 func (c *csvReader) readHeader() error {
-	c.split.keep(c.limits.Columns + len(row.ExtraColumns) + 1)
-	raw, found, err := c.scan()
-	if err == io.EOF {
-		return fault.New(fault.Refused, "empty_file", "the file is empty: not even a header row").At(c.in.name, 0, "")
-	}
+	raw, found, names, err := c.firstRow()
 	if err != nil {
 		return err
 	}
-	if err := c.checkHeader(raw, found); err != nil {
-		return err
+	return c.takeHeader(raw, found, names)
+}
+
+// firstRow reads the first row as a header. It leaves the window before it.
+func (c *csvReader) firstRow() (raw []byte, found split, names []string, err error) {
+	c.split.keep(c.limits.Columns + len(row.ExtraColumns) + 1)
+	raw, found, err = c.scan()
+	if err == io.EOF {
+		return nil, found, nil, fault.New(fault.Refused, emptyFile, "the file is empty: not even a header row").At(c.in.name, 0, "")
 	}
-	names := make([]string, found.cells)
+	if err != nil {
+		return nil, found, nil, err
+	}
+	if err := c.checkHeader(raw, found); err != nil {
+		return nil, found, nil, err
+	}
+	names = make([]string, found.cells)
 	for i, cell := range c.split.cells[:found.cells] {
 		names[i] = string(bytes.TrimSpace(cell.Text))
 	}
+	return raw, found, names, nil
+}
+
+const emptyFile = "empty_file"
+
+// takeHeader makes the names the columns and passes over the row.
+func (c *csvReader) takeHeader(raw []byte, found split, names []string) error {
 	c.columns, c.ignored = partOwn(names)
 	if err := c.checkNames(c.columns); err != nil {
 		return err
@@ -42,6 +59,68 @@ func (c *csvReader) readHeader() error {
 	c.style.LineEnd = lineEnd(c.in.rest()[:found.next])
 	c.in.pass(found.next, found.lines)
 	c.split.keep(len(names))
+	return nil
+}
+
+// positional opens a file without a header: its columns have the names given, or are numbered from 1. A file
+// of its rejects has a header all the same, which shows by Penstock's own columns at its end.
+func (c *csvReader) positional(names []string) error {
+	raw, found, first, err := c.firstRow()
+	if err != nil {
+		return err
+	}
+	if n := len(first) - len(row.ExtraColumns); n > 0 && isReport(first[n:]) {
+		return c.takeHeader(raw, found, first)
+	}
+	if len(names) == 0 {
+		names = numbered(found.cells)
+	}
+	if err := c.checkNames(names); err != nil {
+		return err
+	}
+	if len(names) > c.limits.Columns {
+		return c.limits.tooManyColumns(c.in.name, c.in.line)
+	}
+	c.columns = names
+	c.style.LineEnd = lineEnd(c.in.rest()[:found.next])
+	c.split.keep(len(names))
+	cells := make([]row.Cell, len(names))
+	for i, name := range names {
+		cells[i] = row.Cell{Kind: row.Text, Text: []byte(name)}
+	}
+	c.style.Header = c.split.appendCells(nil, cells)
+	return nil
+}
+
+// numbered names columns by their place.
+func numbered(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = strconv.Itoa(i + 1)
+	}
+	return names
+}
+
+// goOn reads on in the next object. Its header, where it has one, must be the first one's.
+func (c *csvReader) goOn(in *window, header bool) error {
+	c.in, c.err = in, nil
+	if !header {
+		return nil
+	}
+	kept := len(c.split.cells)
+	_, found, names, err := c.firstRow()
+	if e, ok := fault.As(err); ok && e.Code == emptyFile {
+		err = nil // an empty part has no rows
+	}
+	if err != nil {
+		return err
+	}
+	if names != nil && !slices.Equal(names, slices.Concat(c.columns, c.ignored)) {
+		return c.badHeader("header_differs", "the header is not that of the delivery's first object").
+			Advise("deliver objects with the same columns in the same order, or say header: first when only the first has a header")
+	}
+	in.pass(found.next, found.lines)
+	c.split.keep(kept)
 	return nil
 }
 
@@ -76,28 +155,33 @@ func (c *csvReader) checkHeader(raw []byte, found split) error {
 	return c.checkDialect(raw, found)
 }
 
-// checkDialect recognises a header of another dialect, which would otherwise be one column of a strange name.
+// checkDialect recognises a header of another dialect, which would otherwise be one column of a strange name,
+// when nobody has looked at more of the file.
 func (c *csvReader) checkDialect(raw []byte, found split) error {
-	if found.cells > 1 {
+	if found.cells > 1 || c.detected {
 		return nil
 	}
 	for _, other := range []struct{ mark, name string }{{";", "semicolons"}, {"\t", "tabs"}, {"|", "vertical bars"}} {
 		if bytes.Contains(bytes.TrimSpace(raw), []byte(other.mark)) {
-			return c.badHeader("unsupported_dialect", "the columns look separated by "+other.name+"; only commas can be read yet").
-				Advise("export the file with commas")
+			return c.badHeader("unsupported_dialect", "the columns look separated by "+other.name+", not by commas").
+				Advise("say which with the setting delimiter")
 		}
 	}
 	return nil
 }
 
 func (c *csvReader) checkNames(names []string) error {
+	return checkNames(names, c.in.name, c.in.line)
+}
+
+func checkNames(names []string, file string, line int) error {
 	seen := make(map[string]bool, len(names))
 	for i, name := range names {
 		if name == "" {
-			return c.badHeader("empty_column_name", fmt.Sprintf("column %d of the header has no name", i+1))
+			return fault.New(fault.Refused, "empty_column_name", "column %d of the header has no name", i+1).At(file, line, "")
 		}
 		if seen[name] {
-			return fault.New(fault.Refused, "duplicate_column", "the header has this column twice").At(c.in.name, c.in.line, name)
+			return fault.New(fault.Refused, "duplicate_column", "the header has this column twice").At(file, line, name)
 		}
 		seen[name] = true
 	}

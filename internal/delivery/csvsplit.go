@@ -11,10 +11,30 @@ import (
 // splitter cuts one row into cells. It keeps at most as many as cells has room for
 // and counts the rest, so that a row of nothing but commas costs no memory.
 type splitter struct {
+	delim   byte
+	delims  uint64 // delim eight times
+	quote   byte
+	quotes  uint64
+	quoting bool // the dialect has quotes
+	escape  Escape
+	null    []byte // what stands for null in a cell without quotes; nil for nothing
+
 	cells   []row.Cell
 	ends    []int  // behind each cell as the file has it, quotes included; only of quoted rows
-	quoted  bool   // the row has quotes, so ends is filled
-	scratch []byte // cells whose doubled quotes were undone
+	quoted  bool   // the row has quotes or escapes, so ends is filled
+	nulls   bool   // a cell's kind was set to Null
+	scratch []byte // cells whose doubled quotes or escapes were undone
+}
+
+func newSplitter(d Dialect) splitter {
+	s := splitter{delim: d.delimiter(), escape: d.Escape}
+	s.delims = ones * uint64(s.delim)
+	s.quote, s.quoting = d.quote()
+	s.quotes = ones * uint64(s.quote)
+	if d.Null != "" {
+		s.null = []byte(d.Null)
+	}
+	return s
 }
 
 type verdict uint8
@@ -63,12 +83,46 @@ func (s *splitter) row(data []byte, ended bool) split {
 		found.verdict = empty
 		return found
 	}
-	if bytes.IndexByte(line, '"') >= 0 {
-		return s.quotedRow(data, ended)
-	}
 	s.quoted = false
-	found.size, found.cells = len(line), s.plain(line)
+	switch {
+	case s.escape != "" && bytes.IndexByte(line, '\\') >= 0:
+		found = s.escapedRow(data, ended)
+	case s.quoting && bytes.IndexByte(line, s.quote) >= 0:
+		if s.escape != "" { // an escape may follow on another line of the row
+			found = s.escapedRow(data, ended)
+		} else {
+			found = s.quotedRow(data, ended)
+		}
+	default:
+		found.size, found.cells = len(line), s.plain(line)
+	}
+	if (s.null != nil || s.escape != Doubled) && found.verdict == whole {
+		s.nullify(data, min(found.cells, len(s.cells)))
+	}
 	return found
+}
+
+// nullify makes cells that are the word for null, without quotes, nulls.
+func (s *splitter) nullify(data []byte, n int) {
+	cells := s.cells[:n]
+	if s.nulls {
+		s.nulls = false
+		for i := range s.cells {
+			s.cells[i].Kind = row.Text
+		}
+	}
+	start := 0
+	for i := range cells {
+		text := cells[i].Text
+		if s.quoted {
+			text = data[start:s.ends[i]]
+			start = s.ends[i] + 1
+		}
+		if s.null != nil && bytes.Equal(text, s.null) || s.escape != Doubled && string(text) == `\N` {
+			cells[i] = row.Cell{Kind: row.Null}
+			s.nulls = true
+		}
+	}
 }
 
 func trimCR(line []byte) []byte {
@@ -78,17 +132,14 @@ func trimCR(line []byte) []byte {
 	return line
 }
 
-const (
-	lows   = 0x7f7f7f7f7f7f7f7f
-	commas = 0x2c2c2c2c2c2c2c2c // ',' eight times
-)
+const lows = 0x7f7f7f7f7f7f7f7f
 
 // plain cuts a line without quotes, eight bytes at a time.
 func (s *splitter) plain(line []byte) int {
-	cells := s.cells
+	cells, delims, delim := s.cells, s.delims, s.delim
 	n, start, i := 0, 0, 0
 	for ; i+8 <= len(line); i += 8 {
-		other := binary.LittleEndian.Uint64(line[i:]) ^ commas
+		other := binary.LittleEndian.Uint64(line[i:]) ^ delims
 		for found := ^((other&lows + lows) | other | lows); found != 0; found &= found - 1 {
 			at := i + bits.TrailingZeros64(found)>>3
 			if n < len(cells) {
@@ -99,7 +150,7 @@ func (s *splitter) plain(line []byte) int {
 		}
 	}
 	for ; i < len(line); i++ {
-		if line[i] == ',' {
+		if line[i] == delim {
 			if n < len(cells) {
 				cells[n].Text = line[start:i:i]
 			}
@@ -121,25 +172,26 @@ func (s *splitter) quotedRow(data []byte, ended bool) split {
 	for pos := 0; ; pos++ {
 		start := pos
 		var text []byte
-		if pos < len(data) && data[pos] == '"' {
+		if pos < len(data) && data[pos] == s.quote {
 			if text, pos = s.quotedCell(data, pos, ended); pos < 0 {
 				return cutShort(data, start, ended)
 			}
 		} else {
-			pos = plainEnd(data, pos)
+			pos = s.plainEnd(data, pos)
 			text = data[start:pos:pos]
 		}
-		if pos < len(data) && data[pos] == ',' {
+		if pos < len(data) && data[pos] == s.delim {
 			s.add(cells, text, pos)
 			cells++
 			continue
 		}
-		end, next := rowEnd(data, start, pos, ended)
+		quoted := start < len(data) && data[start] == s.quote
+		end, next := rowEnd(data, start, pos, quoted, ended)
 		switch {
 		case next == more:
 			return split{verdict: incomplete, size: len(data), open: -1}
 		case next == none:
-			return recoverAt(data, pos, ended)
+			return s.recoverAt(data, pos, ended)
 		}
 		if end < pos { // a CR that belongs to the line end
 			text = data[start:end:end]
@@ -160,11 +212,11 @@ func (s *splitter) add(i int, text []byte, end int) {
 func (s *splitter) quotedCell(data []byte, pos int, ended bool) (text []byte, end int) {
 	start, escaped := pos+1, false
 	for pos = start; ; pos++ {
-		pos = quoteAt(data, pos) + 1
+		pos = s.quoteAt(data, pos) + 1
 		if pos > len(data) || pos == len(data) && !ended {
 			return nil, -1
 		}
-		if pos == len(data) || data[pos] != '"' {
+		if pos == len(data) || data[pos] != s.quote {
 			break
 		}
 		escaped = true
@@ -178,14 +230,14 @@ func (s *splitter) quotedCell(data []byte, pos int, ended bool) (text []byte, en
 
 // quoteAt finds the next quote; len(data) when there is none. Most cells are short, so it looks at
 // eight bytes before it calls for more.
-func quoteAt(data []byte, pos int) int {
+func (s *splitter) quoteAt(data []byte, pos int) int {
 	for near := min(pos+32, len(data)); pos+8 <= near; pos += 8 {
-		other := binary.LittleEndian.Uint64(data[pos:]) ^ quotes
+		other := binary.LittleEndian.Uint64(data[pos:]) ^ s.quotes
 		if found := (other - ones) &^ other & highs; found != 0 {
 			return pos + bits.TrailingZeros64(found)>>3
 		}
 	}
-	if at := bytes.IndexByte(data[pos:], '"'); at >= 0 {
+	if at := bytes.IndexByte(data[pos:], s.quote); at >= 0 {
 		return pos + at
 	}
 	return len(data)
@@ -195,7 +247,7 @@ func quoteAt(data []byte, pos int) int {
 func (s *splitter) undouble(text []byte) []byte {
 	start := len(s.scratch)
 	for {
-		quote := bytes.IndexByte(text, '"')
+		quote := bytes.IndexByte(text, s.quote)
 		if quote < 0 {
 			break
 		}
@@ -206,10 +258,11 @@ func (s *splitter) undouble(text []byte) []byte {
 	return s.scratch[start:len(s.scratch):len(s.scratch)]
 }
 
-// plainEnd finds what ends an unquoted cell: a comma, a line end, a quote that has no place in it, or the end.
-func plainEnd(data []byte, pos int) int {
+// plainEnd finds what ends an unquoted cell: a delimiter, a line end, a quote that has no place in it, or the end.
+func (s *splitter) plainEnd(data []byte, pos int) int {
+	delim, quote := s.delim, s.quote
 	for ; pos < len(data); pos++ {
-		if b := data[pos]; b == ',' || b == '\n' || b == '"' {
+		if b := data[pos]; b == delim || b == '\n' || b == quote {
 			break
 		}
 	}
@@ -221,11 +274,11 @@ const (
 	more = -2 // it cannot be seen yet whether there is one
 )
 
-// rowEnd looks for the row's end behind the cell from start to pos, where no comma is. end is behind
+// rowEnd looks for the row's end behind the cell from start to pos, where no delimiter is. end is behind
 // the cell, without the CR of a line end; next is the beginning of the next row, or none or more.
-func rowEnd(data []byte, start, pos int, ended bool) (end, next int) {
+func rowEnd(data []byte, start, pos int, quoted, ended bool) (end, next int) {
 	end = pos
-	switch quoted := start < len(data) && data[start] == '"'; {
+	switch {
 	case !quoted:
 		end = start + len(trimCR(data[start:pos]))
 	case pos < len(data) && data[pos] == '\r':
@@ -251,9 +304,9 @@ func cutShort(data []byte, open int, ended bool) split {
 }
 
 // recoverAt is a row that breaks the quoting rules at a byte: it is given up to the end of that line.
-func recoverAt(data []byte, at int, ended bool) split {
+func (s *splitter) recoverAt(data []byte, at int, ended bool) split {
 	found := split{verdict: strayQuote, open: -1, at: at, what: "text after a closing quote"}
-	if data[at] == '"' {
+	if data[at] == s.quote {
 		found.what = "a quote inside an unquoted cell"
 	}
 	end := bytes.IndexByte(data[at:], '\n')
@@ -276,6 +329,9 @@ func (s *splitter) rawEnd(n int) int {
 	}
 	end := n - 1
 	for _, cell := range s.cells[:n] {
+		if cell.Kind == row.Null {
+			end += len(s.null)
+		}
 		end += len(cell.Text)
 	}
 	return end

@@ -1,20 +1,25 @@
-// Package delivery turns what arrived into rows, in constant memory.
 package delivery
 
-import "penstock/internal/row"
+import (
+	"penstock/internal/delivery/charset"
+	"penstock/internal/row"
+)
 
 // Format names how a file is written.
 type Format string
 
 const (
-	CSV   Format = "csv"   // RFC 4180 with a header row
-	JSONL Format = "jsonl" // JSON Lines: one object a line
+	CSV     Format = "csv"     // text in cells, in any Dialect
+	JSONL   Format = "jsonl"   // JSON Lines: one object a line
+	JSON    Format = "json"    // one JSON array of objects
+	Parquet Format = "parquet" // Apache Parquet with a flat schema
+	XLSX    Format = "xlsx"    // one sheet of an Excel workbook
 )
 
-// Reader yields the rows of one object.
+// Reader yields the rows of one object, or of all objects of a delivery.
 type Reader interface {
-	// Columns are the file's column names so far, without Penstock's own. A CSV's are known before
-	// the first row; JSON Lines may add names at the end with any row.
+	// Columns are the file's column names so far, without Penstock's own. They are known before
+	// the first row, except that JSON may add names at the end with any row.
 	Columns() []string
 	// Next returns the next row, valid until the following call; io.EOF at the end. A row that is wrong in
 	// itself comes with Reject set; any other error means that the file is broken (fault.Refused with
@@ -28,19 +33,32 @@ type Reader interface {
 
 // Style is how a file is written, as far as a file of its rejects repeats it.
 type Style struct {
-	Format  Format
-	Header  []byte // CSV: the header row as it stands, without line end and Penstock's own columns
-	LineEnd string // "\n" or "\r\n", as after the first line
-	BOM     bool   // the file starts with a UTF-8 byte order mark
+	Format   Format
+	Header   []byte // CSV, Parquet, Excel: the header row as UTF-8, without line end and Penstock's own columns
+	LineEnd  string // "\n" or "\r\n", as after the first line
+	BOM      bool   // the file starts with a byte order mark
+	Encoding charset.Encoding
+	Dialect  Dialect // CSV
+}
+
+// RejectFormat is the format of the file's reject file: the same, but CSV for what is no text.
+func (s Style) RejectFormat() Format {
+	if s.Format == Parquet || s.Format == XLSX {
+		return CSV
+	}
+	return s.Format
 }
 
 // Codes of the rejects that a reader gives. They are stored (rejects/*) and stable.
 const (
 	CodeRaggedRow       = "ragged_row"       // CSV: more or fewer cells than the header
-	CodeBadQuoting      = "bad_quoting"      // CSV: a quote where RFC 4180 has none
-	CodeBadEncoding     = "bad_encoding"     // bytes that are not UTF-8, a NUL, or half a surrogate pair
-	CodeBadJSON         = "bad_json"         // JSON Lines: the line is not JSON
-	CodeNotAnObject     = "not_an_object"    // JSON Lines: the line is JSON, but no object
-	CodeDuplicateMember = "duplicate_member" // JSON Lines: a name twice in one object
-	CodeEmptyName       = "empty_name"       // JSON Lines: a member without a name
+	CodeBadQuoting      = "bad_quoting"      // CSV: a quote where the dialect has none
+	CodeBadEncoding     = "bad_encoding"     // bytes that are not the file's encoding, a NUL, or half a surrogate pair
+	CodeBadJSON         = "bad_json"         // JSON: the line, or the array's element, is not JSON
+	CodeNotAnObject     = "not_an_object"    // JSON: it is JSON, but no object
+	CodeDuplicateMember = "duplicate_member" // JSON: a name twice in one object
+	CodeEmptyName       = "empty_name"       // JSON: a member without a name
+	CodeCellError       = "cell_error"       // Excel: the cell holds an error such as #N/A
+	CodeNoDate          = "no_date"          // Excel: a number shown as a date that is none
+	CodeMergedCell      = "merged_cell"      // Excel: a cell of the row is merged with others
 )

@@ -2,26 +2,36 @@ package delivery
 
 import (
 	"bytes"
+	"slices"
 
 	"penstock/internal/fault"
 )
 
-// signatures are the first bytes of files that people drop by mistake, or too early.
-var signatures = []struct{ magic, what, advice string }{
+// signature is the first bytes of files that people drop by mistake.
+type signature struct{ magic, what, advice string }
+
+// packed are files that Detect recognises and that are no text themselves.
+var packed = []signature{
 	{"PK\x03\x04", "a ZIP archive or an Excel workbook (.xlsx)", "save the sheet as CSV UTF-8, or unpack the archive"},
 	{"PAR1", "a Parquet file", "export CSV or JSON Lines"},
 	{"\x1f\x8b", "compressed with gzip", "unpack it first"},
 	{"\x28\xb5\x2f\xfd", "compressed with Zstandard", "unpack it first"},
 	{"BZh", "compressed with bzip2", "unpack it first"},
+}
+
+// foreign are files that nothing reads.
+var foreign = []signature{
 	{"\xfd7zXZ\x00", "compressed with xz", "unpack it first"},
-	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls)", "save the sheet as CSV UTF-8"},
+	{"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it first"},
+	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls), or one with a password", "save it as .xlsx without a password, or the sheet as CSV UTF-8"},
 	{"Obj\x01", "an Avro file", "export CSV or JSON Lines"},
+	{"ORC\x0a", "an ORC file", "export CSV, JSON Lines or Parquet"},
 	{"%PDF-", "a PDF document", "export CSV or JSON Lines"},
 }
 
 // refuseForeign says what a file is when it is plainly not UTF-8 text.
 func refuseForeign(head []byte, name string) error {
-	for _, s := range signatures {
+	for _, s := range slices.Concat(packed, foreign) {
 		if bytes.HasPrefix(head, []byte(s.magic)) {
 			return fault.New(fault.Refused, "unsupported_format", "the file is %s, which cannot be read yet", s.what).
 				Advise("%s", s.advice).At(name, 0, "")

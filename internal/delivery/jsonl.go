@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"penstock/internal/fault"
@@ -25,6 +26,7 @@ type jsonlReader struct {
 	names   int            // bytes of all column names
 	seen    []int64        // per column, the last row that had it
 	ignored []string
+	array   *arrayFrame // of a JSON array; nil for JSON Lines
 	scan    objectScanner
 	cells   []row.Cell
 	raw     []byte // a row without Penstock's own members
@@ -34,23 +36,34 @@ type jsonlReader struct {
 	err     error // why there are no more rows
 }
 
-func openJSONL(in *window, limits Limits, bom bool) (Reader, error) {
-	j := &jsonlReader{in: in, limits: limits, index: map[string]int{}, style: Style{Format: JSONL, LineEnd: "\n", BOM: bom}}
+func newJSON(in *window, limits Limits, style Style) *jsonlReader {
+	style.LineEnd = "\n"
+	j := &jsonlReader{in: in, limits: limits, index: map[string]int{}, style: style}
 	j.scan.nesting = limits.Nesting
+	return j
+}
+
+func openJSONL(in *window, limits Limits, bom bool) (Reader, error) {
+	j := newJSON(in, limits, Style{Format: JSONL, BOM: bom})
+	return j, j.begin()
+}
+
+// begin looks at the first line.
+func (j *jsonlReader) begin() error {
 	line, _, err := j.line()
 	if err == io.EOF {
-		return j, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := j.refuseDocument(bytes.Trim(line, " \t\r")); err != nil {
-		return nil, err
+		return err
 	}
-	if bytes.HasPrefix(in.rest()[len(line):], []byte("\r\n")) {
+	if bytes.HasPrefix(j.in.rest()[len(line):], []byte("\r\n")) {
 		j.style.LineEnd = "\r\n"
 	}
-	return j, nil
+	return nil
 }
 
 // refuseDocument recognises one JSON document laid out over many lines, of which each would be a reject.
@@ -64,8 +77,8 @@ func (j *jsonlReader) refuseDocument(first []byte) error {
 	default:
 		return nil
 	}
-	return fault.New(fault.Refused, "not_json_lines", "%s; only JSON Lines can be read", what).
-		Advise("write one object a line, without commas between them").At(j.in.name, j.in.line, "")
+	return fault.New(fault.Refused, "not_json_lines", "%s, not like JSON Lines", what).
+		Advise("write one object a line, without commas between them, or one array and the setting format: json").At(j.in.name, j.in.line, "")
 }
 
 func (j *jsonlReader) Columns() []string { return j.columns }
@@ -76,19 +89,31 @@ func (j *jsonlReader) Next() (*row.Row, error) {
 	if j.err != nil {
 		return nil, j.err
 	}
-	line, next, err := j.line()
+	text, next, err := j.frame()
 	if err != nil {
 		j.err = err
 		return nil, err
 	}
 	j.number++
-	j.row = row.Row{Number: j.number, Line: j.in.line, Raw: line}
-	if err := j.judge(line); err != nil {
+	j.row = row.Row{Number: j.number, Line: j.in.line, Raw: text}
+	if err := j.judge(text); err != nil {
 		j.err = err
 		return nil, err
 	}
-	j.in.pass(next, 1)
+	if j.array != nil {
+		j.array.pass(j.in, next)
+	} else {
+		j.in.pass(next, 1)
+	}
 	return &j.row, nil
+}
+
+// frame finds the next row's text, at the beginning of the window.
+func (j *jsonlReader) frame() (text []byte, next int, err error) {
+	if j.array != nil {
+		return j.array.element(j.in, j.limits)
+	}
+	return j.line()
 }
 
 // line finds the next line that has something on it. It leaves the window before the line.
@@ -136,7 +161,11 @@ func (j *jsonlReader) judge(line []byte) error {
 		case tooDeep:
 			return j.limits.nestedTooDeep(j.in.name, j.in.line)
 		case notObject:
-			j.refuse(CodeNotAnObject, "", j.placed(scan.at, "the line is "+scan.what+", not an object"))
+			it := "the line is "
+			if j.array != nil {
+				it = "the element is "
+			}
+			j.refuse(CodeNotAnObject, "", j.placed(scan.at, it+scan.what+", not an object"))
 		default:
 			j.refuse(CodeBadJSON, "", j.placed(scan.at, scan.what))
 		}
@@ -148,8 +177,8 @@ func (j *jsonlReader) judge(line []byte) error {
 			return nil
 		}
 	}
-	if at, what := badByte(line); at >= 0 {
-		j.refuse(CodeBadEncoding, j.columnAt(at), j.placed(at, fmt.Sprintf("byte 0x%02X is %s", line[at], what)))
+	if at, what := j.badByte(line); at >= 0 {
+		j.refuse(CodeBadEncoding, j.columnAt(at), j.placed(at, unreadable(line[at], what, j.style.Encoding)))
 		return nil
 	}
 	if scan.badText >= 0 {
@@ -159,7 +188,28 @@ func (j *jsonlReader) judge(line []byte) error {
 	return j.align()
 }
 
+// badByte finds the first byte that is no text, except in Penstock's own members, which do not matter.
+func (j *jsonlReader) badByte(line []byte) (at int, what string) {
+	from := 0
+	for {
+		at, what := badByte(line[from:])
+		if at < 0 {
+			return -1, ""
+		}
+		at += from
+		own := slices.IndexFunc(j.scan.members, func(m member) bool { return m.own && m.start <= at && at < m.end })
+		if own < 0 {
+			return at, what
+		}
+		from = j.scan.members[own].end
+	}
+}
+
 func (j *jsonlReader) placed(at int, what string) string {
+	if j.array != nil {
+		line, character := j.array.place(j.in, at)
+		return fmt.Sprintf("line %d, character %d: %s", line, character, what)
+	}
 	return fmt.Sprintf("character %d: %s", utf8.RuneCount(j.in.rest()[:at])+1, what)
 }
 
@@ -252,6 +302,20 @@ func (j *jsonlReader) clashOfNew(fresh int) (column, code string) {
 		names[string(m.name)] = true
 	}
 	return "", ""
+}
+
+// restore brings back the names that were seen before.
+func (j *jsonlReader) restore(columns, ignored []string) error {
+	j.columns, j.cells, j.seen, j.names = nil, nil, nil, 0
+	clear(j.index)
+	for _, name := range columns {
+		if err := j.addColumn(&member{name: []byte(name)}); err != nil {
+			return err
+		}
+	}
+	clear(j.seen)
+	j.ignored = slices.Clone(ignored)
+	return nil
 }
 
 func (j *jsonlReader) addColumn(m *member) error {

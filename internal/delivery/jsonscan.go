@@ -94,6 +94,7 @@ func (s *objectScanner) member() bool {
 	if !ok || !s.colon() {
 		return false
 	}
+	bad, what := s.badText, s.what
 	cell, ok := s.value(1)
 	if !ok {
 		return false
@@ -101,6 +102,7 @@ func (s *objectScanner) member() bool {
 	own := len(name) > 0 && name[0] == '_' && isOwn(string(name))
 	if own {
 		s.own++
+		s.badText, s.what = bad, what
 	}
 	s.members = append(s.members, member{name: name, cell: cell, start: start, end: s.pos, own: own})
 	return true

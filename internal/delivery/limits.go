@@ -1,6 +1,9 @@
 package delivery
 
-import "penstock/internal/fault"
+import (
+	"penstock/internal/delivery/unpack"
+	"penstock/internal/fault"
+)
 
 // Limits bound what one file can make a reader hold. A file that exceeds one is refused.
 // A field of zero means its default.
@@ -10,6 +13,12 @@ type Limits struct {
 	Columns     int // of the header, or of all objects together
 	HeaderBytes int // of all column names together
 	Nesting     int // of objects and arrays in each other
+
+	Objects     int   // of one delivery
+	ObjectBytes int64 // of one object, unpacked
+	Ratio       int64 // how many times larger unpacking may make an object
+	GroupBytes  int64 // Parquet: of one row group, unpacked
+	StringBytes int64 // Excel: of the table of texts that all sheets share
 }
 
 // DefaultLimits hold any row that Dataverse can take: its longest text column has 1,048,576
@@ -20,6 +29,11 @@ var DefaultLimits = Limits{
 	Columns:     1000,
 	HeaderBytes: 256 << 10,
 	Nesting:     64,
+	Objects:     10000,
+	ObjectBytes: 256 << 30,
+	Ratio:       300,
+	GroupBytes:  512 << 20,
+	StringBytes: 32 << 20,
 }
 
 func (l Limits) orDefault() Limits {
@@ -29,12 +43,30 @@ func (l Limits) orDefault() Limits {
 		{&l.Columns, &DefaultLimits.Columns},
 		{&l.HeaderBytes, &DefaultLimits.HeaderBytes},
 		{&l.Nesting, &DefaultLimits.Nesting},
+		{&l.Objects, &DefaultLimits.Objects},
+	} {
+		if *field.limit <= 0 {
+			*field.limit = *field.preset
+		}
+	}
+	for _, field := range []struct{ limit, preset *int64 }{
+		{&l.ObjectBytes, &DefaultLimits.ObjectBytes},
+		{&l.Ratio, &DefaultLimits.Ratio},
+		{&l.GroupBytes, &DefaultLimits.GroupBytes},
+		{&l.StringBytes, &DefaultLimits.StringBytes},
 	} {
 		if *field.limit <= 0 {
 			*field.limit = *field.preset
 		}
 	}
 	return l
+}
+
+// ratioAfter is how much an object may become before Ratio counts: small files of one value repeated are no attack.
+const ratioAfter = 16 << 20
+
+func (l Limits) bounds() unpack.Bounds {
+	return unpack.Bounds{Bytes: l.ObjectBytes, Ratio: l.Ratio, After: ratioAfter}
 }
 
 func (l Limits) rowTooLong(file string, line int) *fault.Error {

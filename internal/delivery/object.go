@@ -24,6 +24,7 @@ type Object struct {
 	Sequencer string `json:"sequencer,omitempty"`
 	SHA256    string `json:"sha256,omitempty"` // of the content, where it is known before reading
 	Size      int64  `json:"size"`             // bytes
+	Rows      int64  `json:"rows,omitempty"`   // how many its manifest promises; 0: it does not say
 }
 
 // Files opens objects that are files of this machine, where they lie.
@@ -31,7 +32,25 @@ type Files struct{}
 
 // Open opens a file that must still have the size it was delivered with; its
 // content is held against SHA256 by whoever reads it whole.
-func (Files) Open(_ context.Context, o Object) (io.ReadCloser, error) {
+func (Files) Open(_ context.Context, o Object) (io.ReadCloser, error) { return openFile(o) }
+
+// OpenFrom opens a file at an offset.
+func (Files) OpenFrom(_ context.Context, o Object, offset int64) (io.ReadCloser, error) {
+	f, err := openFile(o)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("read %s from byte %d: %w", o.Key, offset, err)
+	}
+	return f, nil
+}
+
+// OpenAt opens a file for reading anywhere.
+func (Files) OpenAt(_ context.Context, o Object) (RandomAccess, error) { return openFile(o) }
+
+func openFile(o Object) (*os.File, error) {
 	f, err := os.Open(o.Key)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, changed(o, "is gone")
@@ -56,7 +75,24 @@ type Bucket struct{ Client *s3.Client }
 // Open reads an object by its version, or where the bucket keeps none, by its
 // ETag: one that was replaced in the meantime is refused, never mixed.
 func (b Bucket) Open(ctx context.Context, o Object) (io.ReadCloser, error) {
+	return b.get(ctx, o, "")
+}
+
+// OpenFrom reads an object from an offset. A connection that is lost is taken up again where it was.
+func (b Bucket) OpenFrom(ctx context.Context, o Object, offset int64) (io.ReadCloser, error) {
+	return openSteady(ctx, b, o, offset)
+}
+
+// OpenAt reads an object anywhere, by ranges.
+func (b Bucket) OpenAt(ctx context.Context, o Object) (RandomAccess, error) {
+	return newBlocks(o.Size, func(from, to int64) ([]byte, error) { return b.span(ctx, o, from, to) }), nil
+}
+
+func (b Bucket) get(ctx context.Context, o Object, span string) (io.ReadCloser, error) {
 	in := &s3.GetObjectInput{Bucket: &o.Bucket, Key: &o.Key}
+	if span != "" {
+		in.Range = aws.String("bytes=" + span)
+	}
 	if o.Version != "" {
 		in.VersionId = aws.String(o.Version)
 	}
@@ -67,19 +103,42 @@ func (b Bucket) Open(ctx context.Context, o Object) (io.ReadCloser, error) {
 	if err == nil {
 		return out.Body, nil
 	}
+	return nil, objectFault(o, err)
+}
+
+// span reads the bytes from one offset up to another.
+func (b Bucket) span(ctx context.Context, o Object, from, to int64) ([]byte, error) {
+	body, err := b.get(ctx, o, fmt.Sprintf("%d-%d", from, to-1))
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	data := make([]byte, to-from)
+	if _, err := io.ReadFull(body, data); err != nil {
+		return nil, unreachable(o, err)
+	}
+	return data, nil
+}
+
+// objectFault is why an object was not given.
+func objectFault(o Object, err error) error {
 	var response *awshttp.ResponseError
 	if errors.As(err, &response) {
 		switch response.HTTPStatusCode() {
 		case http.StatusNotFound:
-			return nil, changed(o, "is gone").Because(err)
+			return changed(o, "is gone").Because(err)
 		case http.StatusPreconditionFailed:
-			return nil, changed(o, "was replaced by another one").Because(err)
+			return changed(o, "was replaced by another one").Because(err)
 		case http.StatusForbidden:
-			return nil, fault.New(fault.Denied, "inbox_denied", "the object may not be read").At(o.Key, 0, "").
+			return fault.New(fault.Denied, "inbox_denied", "the object may not be read").At(o.Key, 0, "").
 				Advise("allow s3:GetObject and s3:GetObjectVersion on the inbox").Because(err)
 		}
 	}
-	return nil, fault.New(fault.Interrupted, "inbox_unreachable", "the object could not be read").At(o.Key, 0, "").Because(fmt.Errorf("get object: %w", err))
+	return unreachable(o, fmt.Errorf("get object: %w", err))
+}
+
+func unreachable(o Object, err error) error {
+	return fault.New(fault.Interrupted, "inbox_unreachable", "the object could not be read").At(o.Key, 0, "").Because(err)
 }
 
 func changed(o Object, what string) *fault.Error {

@@ -2,7 +2,10 @@ package delivery
 
 import (
 	"bytes"
+	"fmt"
 	"unicode/utf8"
+
+	"penstock/internal/delivery/charset"
 )
 
 // place names the byte at offset as an editor does: its line, when data starts on
@@ -29,4 +32,15 @@ func badByte(data []byte) (offset int, what string) {
 		i += size
 	}
 	return -1, ""
+}
+
+// unreadable says what is wrong with a byte that badByte found in text from a file of an encoding.
+func unreadable(b byte, what string, e charset.Encoding) string {
+	switch {
+	case b == 0 || e == charset.UTF8:
+		return fmt.Sprintf("byte 0x%02X is %s", b, what)
+	case e == charset.Windows1252:
+		return fmt.Sprintf("byte 0x%02X is %s", b, e.Undefined())
+	}
+	return e.Undefined()
 }

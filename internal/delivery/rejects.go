@@ -9,17 +9,20 @@ import (
 	"strconv"
 	"strings"
 
+	"penstock/internal/delivery/charset"
 	"penstock/internal/row"
 )
 
-// RejectWriter writes rows with the reasons why they were rejected, in the format of the file
-// they come from, so that a person can correct them and drop the file again.
+// RejectWriter writes rows with the reasons why they were rejected, in the format, dialect and encoding of
+// the file they come from, so that a person can correct them and drop the file again. Rejects of Parquet
+// and Excel files are CSV (Style.RejectFormat), and nothing is compressed.
 type RejectWriter struct {
 	w     *bufio.Writer
 	style Style
 	begun bool
 	line  []byte
-	split splitter // counts cells
+	other []byte   // line in the file's encoding
+	split splitter // counts cells and knows the dialect
 }
 
 // NewRejectWriter writes to w as style says. Nothing is written before the first row.
@@ -27,49 +30,87 @@ func NewRejectWriter(w io.Writer, style Style) *RejectWriter {
 	if style.LineEnd == "" {
 		style.LineEnd = "\n"
 	}
-	return &RejectWriter{w: bufio.NewWriterSize(w, 64<<10), style: style}
+	return &RejectWriter{w: bufio.NewWriterSize(w, 64<<10), style: style, split: newSplitter(style.Dialect)}
 }
 
 // Write adds a row. Its original bytes stay as they are, also when they are malformed (rule S3).
 func (rw *RejectWriter) Write(r *row.Row, why *row.Reject) error {
 	rw.line = rw.line[:0]
-	if !rw.begun {
-		rw.begun = true
-		rw.begin()
-	}
-	if rw.style.Format == JSONL {
+	rw.begin()
+	switch {
+	case rw.style.Format == JSONL:
+		rw.line = append(appendJSONReject(rw.line, r, why), rw.style.LineEnd...)
+	case rw.style.Format == JSON: // the line end comes before the next element or the end
 		rw.line = appendJSONReject(rw.line, r, why)
-	} else {
-		rw.line = appendCSVReject(rw.line, r, why)
-		if rw.looksWhole(r) {
-			rw.line = append(rw.line, ',')
-		}
+	default:
+		rw.appendCSV(r, why)
 	}
-	rw.line = append(rw.line, rw.style.LineEnd...)
-	if _, err := rw.w.Write(rw.line); err != nil {
+	if err := rw.put(); err != nil {
 		return fmt.Errorf("write reject of row %d: %w", r.Number, err)
 	}
 	return nil
 }
 
-// Flush writes what is still held.
+// put writes the line in the file's encoding.
+func (rw *RejectWriter) put() error {
+	line := rw.line
+	if rw.style.Encoding != charset.UTF8 {
+		rw.other = rw.style.Encoding.Append(rw.other[:0], line)
+		line = rw.other
+	}
+	_, err := rw.w.Write(line)
+	return err
+}
+
+// Flush writes what is still held. No row can follow: it also ends a JSON array.
 func (rw *RejectWriter) Flush() error {
+	if rw.begun && rw.style.Format == JSON {
+		rw.line = append(rw.line[:0], rw.style.LineEnd+"]"+rw.style.LineEnd...)
+		if err := rw.put(); err != nil {
+			return fmt.Errorf("write rejects: %w", err)
+		}
+	}
 	if err := rw.w.Flush(); err != nil {
 		return fmt.Errorf("write rejects: %w", err)
 	}
 	return nil
 }
 
+// begin writes what stands before the row: a mark and a header before the first, a comma in an array.
 func (rw *RejectWriter) begin() {
-	if rw.style.BOM {
+	first := !rw.begun
+	rw.begun = true
+	if first && rw.style.BOM {
 		rw.line = append(rw.line, byteOrderMark...)
 	}
-	if rw.style.Format == JSONL {
-		return
+	switch {
+	case rw.style.Format == JSONL:
+	case rw.style.Format == JSON && first:
+		rw.line = append(append(rw.line, '['), rw.style.LineEnd...)
+	case rw.style.Format == JSON:
+		rw.line = append(append(rw.line, ','), rw.style.LineEnd...)
+	case first:
+		rw.line = append(rw.line, rw.style.Header...)
+		for _, name := range row.ExtraColumns {
+			rw.line = append(append(rw.line, rw.split.delim), name...)
+		}
+		rw.line = append(rw.line, rw.style.LineEnd...)
 	}
-	rw.line = append(rw.line, rw.style.Header...)
-	for _, name := range row.ExtraColumns {
-		rw.line = append(append(rw.line, ','), name...)
+}
+
+// appendCSV adds a row: its bytes where it has any, otherwise its cells.
+func (rw *RejectWriter) appendCSV(r *row.Row, why *row.Reject) {
+	if r.Raw == nil {
+		rw.line = rw.split.appendCells(rw.line, r.Cells)
+	} else {
+		rw.line = append(rw.line, r.Raw...)
+	}
+	rw.line = strconv.AppendInt(append(rw.line, rw.split.delim), int64(r.Line), 10)
+	for _, text := range [...]string{why.Column, why.Code, why.Message} {
+		rw.line = rw.split.appendCell(append(rw.line, rw.split.delim), harmless(oneLine(text)))
+	}
+	if rw.looksWhole(r) {
+		rw.line = append(rw.line, rw.split.delim)
 	}
 	rw.line = append(rw.line, rw.style.LineEnd...)
 }
@@ -84,22 +125,51 @@ func (rw *RejectWriter) looksWhole(r *row.Row) bool {
 	return rw.split.row(r.Raw, true).cells == rw.split.row(rw.style.Header, true).cells
 }
 
-func appendCSVReject(line []byte, r *row.Row, why *row.Reject) []byte {
-	line = append(line, r.Raw...)
-	line = strconv.AppendInt(append(line, ','), int64(r.Line), 10)
-	for _, text := range [...]string{why.Column, why.Code, why.Message} {
-		line = appendCSVCell(append(line, ','), harmless(oneLine(text)))
+// appendCells writes cells as the dialect has them.
+func (s *splitter) appendCells(line []byte, cells []row.Cell) []byte {
+	for i, cell := range cells {
+		if i > 0 {
+			line = append(line, s.delim)
+		}
+		if cell.Kind == row.Null && s.null != nil {
+			line = append(line, s.null...)
+			continue
+		}
+		line = s.appendCell(line, string(cell.Text))
 	}
 	return line
 }
 
-func appendCSVCell(line []byte, text string) []byte {
-	if !strings.ContainsAny(text, `",`) {
+func (s *splitter) appendCell(line []byte, text string) []byte {
+	special := string([]byte{s.delim, '\n', '\r'})
+	if s.quoting {
+		special += string([]byte{s.quote})
+	}
+	if s.escape != Doubled {
+		special += `\`
+	}
+	if !strings.ContainsAny(text, special) {
 		return append(line, text...)
 	}
-	line = append(line, '"')
-	line = append(line, strings.ReplaceAll(text, `"`, `""`)...)
-	return append(line, '"')
+	if s.quoting {
+		line = append(line, s.quote)
+	}
+	for i := range len(text) {
+		switch b := text[i]; {
+		case s.escape != Doubled && (b == '\\' || !s.quoting && strings.IndexByte(special, b) >= 0):
+			line = append(line, '\\', b)
+		case s.quoting && b == s.quote:
+			line = append(line, b, b)
+		case !s.quoting && strings.IndexByte(special, b) >= 0: // the dialect cannot hold it
+			line = append(line, ' ')
+		default:
+			line = append(line, b)
+		}
+	}
+	if s.quoting {
+		line = append(line, s.quote)
+	}
+	return line
 }
 
 // oneLine keeps Penstock's own cells on the row's last line: a reader that gave a malformed row

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+
+	"penstock/internal/fault"
 )
 
 // window is the part of a file that is in memory: what is unread, up to one whole row.
@@ -11,11 +13,12 @@ type window struct {
 	r     io.Reader
 	name  string
 	buf   []byte
-	pos   int  // the first unread byte
-	end   int  // behind the last byte that is there
-	max   int  // buf never grows beyond it
-	ended bool // nothing comes after end
-	line  int  // the line of the first unread byte, 1-based
+	pos   int   // the first unread byte
+	end   int   // behind the last byte that is there
+	max   int   // buf never grows beyond it
+	ended bool  // nothing comes after end
+	line  int   // the line of the first unread byte, 1-based
+	read  int64 // bytes that came from r
 }
 
 const windowBytes = 128 << 10
@@ -25,6 +28,9 @@ func newWindow(r io.Reader, name string, size, rowBytes int) *window {
 }
 
 func (w *window) rest() []byte { return w.buf[w.pos:w.end] }
+
+// passed is how many bytes are behind.
+func (w *window) passed() int64 { return w.read - int64(w.end-w.pos) }
 
 // pass moves on by n bytes that hold so many line ends.
 func (w *window) pass(n, lines int) {
@@ -48,9 +54,14 @@ func (w *window) more() error {
 	for idle := 0; w.end < len(w.buf); {
 		n, err := w.r.Read(w.buf[w.end:])
 		w.end += n
+		w.read += int64(n)
 		if err == io.EOF {
 			w.ended = true
 			return nil
+		}
+		if e, ok := fault.As(err); ok && e.Kind == fault.Refused && e.Line == 0 {
+			e.Line = w.line // the file breaks behind it
+			return err
 		}
 		if err != nil {
 			return fmt.Errorf("read %s after line %d: %w", w.name, w.line, err)

@@ -24,9 +24,10 @@ type Cell struct {
 // reused for the next row: copy what must live longer.
 type Row struct {
 	Number int64   // 1-based, counted over the whole delivery
-	Line   int     // 1-based line of the file on which the row starts, as an editor shows it
+	Object int     // which of the delivery's objects the row is in, 0-based
+	Line   int     // 1-based line of the file on which the row starts, as an editor shows it; without lines, the row of the object
 	Cells  []Cell  // aligned with the reader's columns; may be shorter (JSON Lines), then the rest is Absent
-	Raw    []byte  // the original bytes without the line end and without Penstock's own trailing columns
+	Raw    []byte  // the original bytes (as UTF-8) without the line end and without Penstock's own trailing columns; nil where a file has no text (Parquet, Excel)
 	Reject *Reject // not nil when the row itself is malformed (ragged, bad quoting): do not map it
 }
 
@@ -34,6 +35,7 @@ type Row struct {
 // (rejects/*, one JSON object a line).
 type Reject struct {
 	Row     int64  `json:"row"`
+	Object  int    `json:"object,omitempty"` // which of the delivery's objects, 0-based
 	Line    int    `json:"line"`
 	Column  string `json:"column,omitempty"` // the file's column name where one is to blame
 	Code    string `json:"code"`             // stable, lower_case, or the server's "0x…"
