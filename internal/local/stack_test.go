@@ -380,7 +380,7 @@ func TestFaultsOnTheWireLoseAndDoubleNothing(t *testing.T) {
 		"status-before:status=500,after=3,first=60,path=Multiple",
 		"status-before:status=504,min_rows=30,path=Multiple",
 		"deadlock:every=4,path=Multiple",
-		"throttle:every=5,path=Multiple,retry_after=1",
+		"throttle:every=5,times=4,path=Multiple,retry_after=1",
 		"unauthorized:after=3,times=1,path=Multiple", // a call turned down twice is a credential refused
 	} {
 		t.Run(text, func(t *testing.T) {
