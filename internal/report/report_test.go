@@ -174,6 +174,8 @@ func TestSentence(t *testing.T) {
 		{Report{State: Partial, Read: 3, Rejected: 3, RejectReasons: reasons(long)}, "None of 3 rows were written, because “Email” is too long."},
 		{Report{State: Refused, Reason: &Reason{Message: "the header has this column twice", File: "a.csv", Line: 1, Column: "Email"}},
 			"Nothing was written: the file was refused. a.csv, line 1, column “Email”: The header has this column twice."},
+		{Report{State: Refused, Reason: &Reason{Kind: "Denied", Message: "the application user lacks prvCreateContact"}},
+			"Nothing was written: Dataverse did not let us in, or does not let us write this table. The application user lacks prvCreateContact."},
 		{Report{State: Skipped, Reason: &Reason{Message: "a later file came first."}}, "Nothing was written: the file was skipped. A later file came first."},
 		{Report{State: Failed}, "The run stopped before its end. No row was written."},
 		{Report{State: Failed, Table: "contact", Read: 10, Written: 1, NotAttempted: 9, Reason: &Reason{Message: "the turn was lost"}},

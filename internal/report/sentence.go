@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"penstock/internal/fault"
 )
 
 // Sentence says in plain words what became of the rows.
@@ -16,6 +18,9 @@ func Sentence(r Report) string {
 		return r.failed()
 	case Skipped:
 		return sentences("Nothing was written: the file was skipped.", r.why())
+	}
+	if r.Reason != nil && r.Reason.Kind == string(fault.Denied) {
+		return sentences("Nothing was written: Dataverse did not let us in, or does not let us write this table.", r.why()) // the file is not to blame
 	}
 	return sentences("Nothing was written: the file was refused.", r.why())
 }
