@@ -1,7 +1,9 @@
 package dataverse
 
 import (
+	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"penstock/internal/fault"
@@ -68,6 +70,45 @@ func TestCallsWithoutAnAnswerBecomeSmaller(t *testing.T) {
 	for i, o := range out {
 		if o.Result != Upserted {
 			t.Errorf("row %d is %+v", i, o)
+		}
+	}
+}
+
+// A call whose answer was lost and that may not be sent again, because the turn
+// is gone by now, may have been written: its rows are uncertain, the others are not.
+func TestLostAnswerBeforeALostTurnLeavesRowsUncertain(t *testing.T) {
+	for _, ops := range [][]Operation{keyOps(3), createOps(3)} {
+		s := newService(t)
+		s.fate = func(in received) fate { return fate{cutAfter: strings.HasSuffix(in.message, "Multiple")} }
+		calls := 0
+		w := s.writer(s.client(), WriteOptions{Warm: true, Before: func(context.Context) error {
+			if calls++; calls > 1 {
+				return fault.New(fault.LostTurn, "turn_lost", "gone")
+			}
+			return nil
+		}})
+		out, err := w.Write(t.Context(), ops)
+		if ops[0].Do == Create { // settled by reading the ids back, without another writing call
+			if err != nil || out[0].Result != Created {
+				t.Errorf("creates: %+v, %v", out, err)
+			}
+			continue
+		}
+		if !fault.Is(err, fault.LostTurn) {
+			t.Fatalf("error %v", err)
+		}
+		for i, o := range out {
+			if o.Result != NotAttempted || !o.Uncertain {
+				t.Errorf("row %d is %+v", i, o)
+			}
+		}
+	}
+	s := newService(t)
+	w := s.writer(s.client(), WriteOptions{Warm: true, Before: func(context.Context) error { return fault.New(fault.LostTurn, "turn_lost", "gone") }})
+	out, _ := w.Write(t.Context(), keyOps(3))
+	for i, o := range out {
+		if o.Result != NotAttempted || o.Uncertain {
+			t.Errorf("held back: row %d is %+v", i, o)
 		}
 	}
 }

@@ -64,4 +64,7 @@ type Outcome struct {
 	Result  Result
 	Code    string // of a rejection: the server's "0x…" or our own
 	Message string // of a rejection: the server's words; goes to rejects/ only (rule S2)
+
+	// Uncertain: of NotAttempted, it was sent, the answer was lost, and Write ended before its fate was known.
+	Uncertain bool
 }

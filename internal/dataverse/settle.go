@@ -13,6 +13,9 @@ import (
 // a duplicate means. Creates carry ids of our own, so what is there under them was written by
 // this call or an earlier attempt: it gets its outcome and leaves the call.
 func (w *Writer) settle(ctx context.Context, c *call, out []Outcome) error {
+	for _, r := range c.records {
+		out[r.at] = Outcome{Result: NotAttempted, Uncertain: true} // until it is known
+	}
 	if c.message != createMultiple {
 		for i := range c.records {
 			c.records[i].again = true

@@ -133,7 +133,7 @@ func TestDelete(t *testing.T) {
 	if diff := cmp.Diff(want, results(out)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(Outcome{Rejected, restricted.code, restricted.text}, out[2]); diff != "" {
+	if diff := cmp.Diff(Outcome{Result: Rejected, Code: restricted.code, Message: restricted.text}, out[2]); diff != "" {
 		t.Error(diff)
 	}
 	if len(s.rows) != 2 || s.rows[testID(3)] == nil || s.rows[testID(9)] == nil {

@@ -159,7 +159,7 @@ func TestBadRowsAreIsolated(t *testing.T) {
 	if diff := cmp.Diff(want, results(out)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(Outcome{Rejected, tooLong.code, tooLong.text}, out[63]); diff != "" {
+	if diff := cmp.Diff(Outcome{Result: Rejected, Code: tooLong.code, Message: tooLong.text}, out[63]); diff != "" {
 		t.Error(diff)
 	}
 	if len(s.rows) != 61 {

@@ -179,11 +179,11 @@ func TestAccountOfAFailedRunWaitsForItsWorkers(t *testing.T) {
 	s := startStack(t, t.TempDir())
 	s.fault("latency:delay=500ms,path=Multiple") // longer than a worker trusts its last look at the turn
 	shop := workshop(t, s, nil, nil)
-	shop.Steps.Sleep = func(context.Context, time.Duration) error { time.Sleep(50 * time.Millisecond); return nil }
 	shop.Steps.Drained, shop.Steps.Worker, shop.Steps.Alive = false, 15*time.Minute, nil // as in the cloud
 	b := begin(t, shop.Steps, "leads", "x.jsonl", enquiries(8000))
-	done := make(chan error, 1)
-	go func() { done <- b.apply(context.Background()) }()
+	done, ended := make(chan error, 1), make(chan struct{})
+	shop.Steps.Sleep = func(context.Context, time.Duration) error { <-ended; return nil } // finish waits for the worker, not for a time
+	go func() { done <- b.apply(context.Background()); close(ended) }()
 	waitForRows(t, s, "lead", 300)
 	f := b.finish(t, "States.ExceedToleratedFailureThreshold")
 	if err := <-done; !fault.Is(err, fault.LostTurn) {

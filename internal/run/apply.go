@@ -337,7 +337,7 @@ func (w *attempt) call(ctx context.Context, s span, before []opState) []span {
 		if i < len(outcomes) {
 			states[i] = stateOf(outcomes[i].Result)
 		}
-		if states[i] == sending && definite(err) {
+		if states[i] == sending && definite(err) && !(i < len(outcomes) && outcomes[i].Uncertain) {
 			states[i] = before[i]
 		}
 		if states[i] == rejected {
