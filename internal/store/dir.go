@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -101,17 +100,28 @@ func (d *DirStore) open(key string) (*os.File, error) {
 	return d.root.Open(key)
 }
 
+// durability says whether what is written is on the disk before it is told to be there.
+type durability bool
+
+const (
+	durable durability = true
+	cached  durability = false // the system writes it when it likes
+)
+
 // Put replaces the object by a rename, so that a reader has the old one or the
 // new one and never a part.
 func (d *DirStore) Put(ctx context.Context, key string, body io.ReadSeeker) error {
 	if err := CheckKey(key); err != nil {
 		return err
 	}
-	temp, err := d.writeTemp(ctx, body)
+	temp, err := d.writeTemp(durable, func(f *os.File) error {
+		_, err := io.Copy(f, &contextReader{ctx, body})
+		return err
+	})
 	if err != nil {
 		return dirError("write", key, err)
 	}
-	err = d.place(key, func() error { return d.root.Rename(temp, key) })
+	err = d.place(key, durable, func() error { return d.root.Rename(temp, key) })
 	if err != nil {
 		_ = d.root.Remove(temp)
 		return dirError("write", key, err)
@@ -122,16 +132,32 @@ func (d *DirStore) Put(ctx context.Context, key string, body io.ReadSeeker) erro
 // Create gives the finished file its name by link(2), which fails when the name
 // is taken: exactly one writer wins, in this process or another.
 func (d *DirStore) Create(ctx context.Context, key string, body []byte) error {
+	return d.create(ctx, key, body, durable)
+}
+
+// Note is Create without waiting for the disk, which in a directory is what
+// creating costs.
+func (d *DirStore) Note(ctx context.Context, key string, body []byte) error {
+	return d.create(ctx, key, body, cached)
+}
+
+func (d *DirStore) create(ctx context.Context, key string, body []byte, how durability) error {
 	if err := CheckKey(key); err != nil {
 		return err
 	}
-	temp, err := d.writeTemp(ctx, bytes.NewReader(body))
+	temp, err := d.writeTemp(how, func(f *os.File) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, err := f.Write(body)
+		return err
+	})
 	if err != nil {
 		return dirError("create", key, err)
 	}
 	defer d.root.Remove(temp)
 	for range maxTries {
-		err = d.place(key, func() error { return d.root.Link(temp, key) })
+		err = d.place(key, how, func() error { return d.root.Link(temp, key) })
 		if !errors.Is(err, fs.ErrExist) {
 			return dirError("create", key, err)
 		}
@@ -158,9 +184,9 @@ func (d *DirStore) compare(key string, body []byte) error {
 	return err
 }
 
-// writeTemp writes body to a file of its own and onto the disk: after a power cut
+// writeTemp writes a file of its own and, when it must be durable, onto the disk: after a power cut
 // a name must not stand for bytes that never arrived.
-func (d *DirStore) writeTemp(ctx context.Context, body io.Reader) (_ string, err error) {
+func (d *DirStore) writeTemp(how durability, write func(*os.File) error) (_ string, err error) {
 	name := fmt.Sprintf("%s/%d-%s", tempDir, os.Getpid(), rand.Text())
 	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -172,11 +198,13 @@ func (d *DirStore) writeTemp(ctx context.Context, body io.Reader) (_ string, err
 			_ = d.root.Remove(name)
 		}
 	}()
-	if _, err = io.Copy(f, &contextReader{ctx, body}); err != nil {
+	if err = write(f); err != nil {
 		return "", err
 	}
-	if err = f.Sync(); err != nil {
-		return "", err
+	if how == durable {
+		if err = f.Sync(); err != nil {
+			return "", err
+		}
 	}
 	return name, f.Close()
 }
@@ -202,13 +230,15 @@ var (
 // place gives a finished file its name. Delete prunes empty directories, so the
 // parent may vanish, and an empty directory may stand where the object belongs:
 // both are tried again.
-func (d *DirStore) place(key string, name func() error) error {
+func (d *DirStore) place(key string, how durability, name func() error) error {
 	var err error
 	for range maxTries {
 		if err = d.makeParent(path.Dir(key)); err == nil {
 			err = name()
 		}
 		switch {
+		case err == nil && how == cached:
+			return nil
 		case err == nil:
 			return d.syncDir(path.Dir(key))
 		case errors.Is(err, syscall.ENOTDIR):
@@ -227,7 +257,7 @@ func (d *DirStore) place(key string, name func() error) error {
 }
 
 // makeParent makes dir and, when it was not there, sees that the names of the new
-// directories are on the disk too.
+// directories are on the disk too: what is durable may come into it later.
 func (d *DirStore) makeParent(dir string) error {
 	if d.isDir(dir) {
 		return nil

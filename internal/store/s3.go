@@ -121,6 +121,11 @@ func (s *S3Store) Create(ctx context.Context, key string, body []byte) error {
 		"create %s: other requests for the key were in the way %d times", key, createTries).Because(err)
 }
 
+// Note is Create: S3 has nothing less durable.
+func (s *S3Store) Note(ctx context.Context, key string, body []byte) error {
+	return s.Create(ctx, key, body)
+}
+
 // compare is nil when the object holds exactly body, ErrExists when it holds something else.
 func (s *S3Store) compare(ctx context.Context, key string, body []byte) error {
 	r, err := s.Open(ctx, key)

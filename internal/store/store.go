@@ -36,6 +36,10 @@ type Store interface {
 	// as success (a retry of our own); with other bytes it is ErrExists. Exactly one of several
 	// concurrent writers of different bytes wins.
 	Create(ctx context.Context, key string, body []byte) error
+	// Note is Create for what may be lost when the machine loses its power: a process that dies loses
+	// nothing, and a reader still sees the object whole or not at all. After a power cut it may be gone, or be there
+	// without its bytes. It is for journals, of which there are many; on S3 it is Create.
+	Note(ctx context.Context, key string, body []byte) error
 	// List yields the objects whose key starts with prefix, in byte order of their keys.
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 	// Delete removes an object; one that is not there is no error.

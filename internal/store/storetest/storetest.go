@@ -30,9 +30,13 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"put replaces", putReplaces},
 		{"an absent object", absent},
 		{"bad keys are refused everywhere", badKeys},
-		{"create once", createOnce},
-		{"one of many creators wins", manyCreators},
-		{"creators of the same bytes all succeed", sameBytes},
+		{"create once", once(store.Store.Create)},
+		{"note once", once(store.Store.Note)},
+		{"create and note are one name space", createMeetsNote},
+		{"one of many creators wins", manyCreators(store.Store.Create)},
+		{"one of many who note wins", manyCreators(store.Store.Note)},
+		{"creators of the same bytes all succeed", sameBytes(store.Store.Create)},
+		{"who note the same bytes all succeed", sameBytes(store.Store.Note)},
 		{"a reader sees an object whole", wholeObjects},
 		{"lists in byte order", byteOrder},
 		{"lists what starts with a prefix", prefixes},
@@ -108,6 +112,7 @@ func badKeys(t *testing.T, s store.Store) {
 			"open":   openErr,
 			"put":    s.Put(ctx, key, strings.NewReader("x")),
 			"create": s.Create(ctx, key, []byte("x")),
+			"note":   s.Note(ctx, key, []byte("x")),
 			"delete": s.Delete(ctx, key),
 		} {
 			if f, ok := fault.As(err); !ok || f.Code != "bad_key" {
@@ -125,23 +130,44 @@ func badKeys(t *testing.T, s store.Store) {
 	}
 }
 
-func createOnce(t *testing.T, s store.Store) {
-	ctx := t.Context()
-	must(t, s.Create(ctx, "turns/t/epoch-00000001", []byte("run A")))
-	if err := s.Create(ctx, "turns/t/epoch-00000001", []byte("run A")); err != nil {
-		t.Errorf("the same bytes again: %v, want none", err)
-	}
-	for _, other := range []string{"run B", "run", "run A and more", ""} {
-		err := s.Create(ctx, "turns/t/epoch-00000001", []byte(other))
-		if !errors.Is(err, store.ErrExists) {
-			t.Errorf("create with %q: %v, want ErrExists", other, err)
+// creating is Create or Note: what is written is there once, whole, for everybody.
+type creating func(s store.Store, ctx context.Context, key string, body []byte) error
+
+func once(create creating) func(*testing.T, store.Store) {
+	return func(t *testing.T, s store.Store) {
+		const key = "turns/t/epoch-00000001"
+		ctx := t.Context()
+		must(t, create(s, ctx, key, []byte("run A")))
+		if err := create(s, ctx, key, []byte("run A")); err != nil {
+			t.Errorf("the same bytes again: %v, want none", err)
 		}
+		for _, other := range []string{"run B", "run", "run A and more", ""} {
+			err := create(s, ctx, key, []byte(other))
+			if !errors.Is(err, store.ErrExists) {
+				t.Errorf("create with %q: %v, want ErrExists", other, err)
+			}
+		}
+		if got := string(read(t, s, key)); got != "run A" {
+			t.Errorf("the object became %q", got)
+		}
+		must(t, s.Delete(ctx, key))
+		must(t, create(s, ctx, key, []byte("run B")))
 	}
-	if got := string(read(t, s, "turns/t/epoch-00000001")); got != "run A" {
-		t.Errorf("the object became %q", got)
+}
+
+func createMeetsNote(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	must(t, s.Create(ctx, "journal/created", []byte("A")))
+	must(t, s.Note(ctx, "journal/noted", []byte("A")))
+	if err := s.Note(ctx, "journal/created", []byte("B")); !errors.Is(err, store.ErrExists) {
+		t.Errorf("note over a created object: %v, want ErrExists", err)
 	}
-	must(t, s.Delete(ctx, "turns/t/epoch-00000001"))
-	must(t, s.Create(ctx, "turns/t/epoch-00000001", []byte("run B")))
+	if err := s.Create(ctx, "journal/noted", []byte("B")); !errors.Is(err, store.ErrExists) {
+		t.Errorf("create over a noted object: %v, want ErrExists", err)
+	}
+	if diff := cmp.Diff([]string{"journal/created", "journal/noted"}, mustList(t, s, "journal/")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 const (
@@ -149,24 +175,28 @@ const (
 	contestKeys = 6
 )
 
-func manyCreators(t *testing.T, s store.Store) {
-	for k := range contestKeys {
-		key := fmt.Sprintf("turns/t%d/epoch-00000001", k)
-		body := func(i int) []byte { return fmt.Appendf(nil, "creator %d of %s", i, key) }
-		winners := contest(t, creators, func(i int) error { return s.Create(t.Context(), key, body(i)) })
-		if len(winners) != 1 {
-			t.Fatalf("%s: creators %v won, want exactly one", key, winners)
-		}
-		if got := read(t, s, key); !bytes.Equal(got, body(winners[0])) {
-			t.Errorf("%s holds %q, but creator %d won", key, got, winners[0])
+func manyCreators(create creating) func(*testing.T, store.Store) {
+	return func(t *testing.T, s store.Store) {
+		for k := range contestKeys {
+			key := fmt.Sprintf("turns/t%d/epoch-00000001", k)
+			body := func(i int) []byte { return fmt.Appendf(nil, "creator %d of %s", i, key) }
+			winners := contest(t, creators, func(i int) error { return create(s, t.Context(), key, body(i)) })
+			if len(winners) != 1 {
+				t.Fatalf("%s: creators %v won, want exactly one", key, winners)
+			}
+			if got := read(t, s, key); !bytes.Equal(got, body(winners[0])) {
+				t.Errorf("%s holds %q, but creator %d won", key, got, winners[0])
+			}
 		}
 	}
 }
 
-func sameBytes(t *testing.T, s store.Store) {
-	winners := contest(t, 20, func(int) error { return s.Create(t.Context(), "once", []byte("same")) })
-	if len(winners) != 20 {
-		t.Errorf("%d of 20 succeeded, want all", len(winners))
+func sameBytes(create creating) func(*testing.T, store.Store) {
+	return func(t *testing.T, s store.Store) {
+		winners := contest(t, 20, func(int) error { return create(s, t.Context(), "once", []byte("same")) })
+		if len(winners) != 20 {
+			t.Errorf("%d of 20 succeeded, want all", len(winners))
+		}
 	}
 }
 
@@ -317,6 +347,7 @@ func prefixKeys(t *testing.T, s store.Store) {
 		for _, err := range []error{
 			s.Put(t.Context(), pair[1], strings.NewReader("second")),
 			s.Create(t.Context(), pair[1], []byte("second")),
+			s.Note(t.Context(), pair[1], []byte("second")),
 		} {
 			if err != nil && !fault.Is(err, fault.Broken) {
 				t.Errorf("%s beside %s: %v", pair[1], pair[0], err)
@@ -355,6 +386,7 @@ func endedContext(t *testing.T, s store.Store) {
 	for call, err := range map[string]error{
 		"put":    s.Put(ctx, "a", strings.NewReader("x")),
 		"create": s.Create(ctx, "b", []byte("x")),
+		"note":   s.Note(ctx, "c", []byte("x")),
 	} {
 		if !fault.Is(err, fault.Interrupted) || !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v, want Interrupted because of context.Canceled", call, err)
