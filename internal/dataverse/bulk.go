@@ -1,7 +1,6 @@
 package dataverse
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -134,7 +133,7 @@ func (w *Writer) appendKeyColumns(dst []byte, op *Operation) ([]byte, error) {
 			dst = append(append(dst, text...), `)"`...)
 		case quoted:
 			dst = append(dst, `,"`+column.property+`":`...)
-			dst = append(dst, bytes.Trim(part.Value, jsonBlanks)...)
+			dst = append(dst, trimBlanks(part.Value)...)
 		case column.bare:
 			dst = append(append(append(dst, `,"`+column.property+`":"`...), text...), '"')
 		default:
@@ -145,15 +144,15 @@ func (w *Writer) appendKeyColumns(dst []byte, op *Operation) ([]byte, error) {
 }
 
 func isObject(set json.RawMessage) bool {
-	set = bytes.Trim(set, jsonBlanks)
+	set = trimBlanks(set)
 	return len(set) >= 2 && set[0] == '{' && set[len(set)-1] == '}'
 }
 
 // members is what stands between the braces of a JSON object; nothing when there is none.
 func members(set json.RawMessage) []byte {
-	set = bytes.Trim(set, jsonBlanks)
+	set = trimBlanks(set)
 	if len(set) < 2 {
 		return nil
 	}
-	return bytes.Trim(set[1:len(set)-1], jsonBlanks)
+	return trimBlanks(set[1 : len(set)-1])
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"penstock/internal/fault"
@@ -15,13 +16,16 @@ import (
 // BulkDelete starts a job that deletes the records under a filter: those that
 // are there when it starts. It may succeed although some could not be
 // deleted (rule D1), so look at its counts and into the table. The application
-// user needs prvBulkDelete.
-func (c *Client) BulkDelete(ctx context.Context, table *Table, filter Filter) (job string, err error) {
+// user needs prvBulkDelete. The name is the job's in the service: with one that
+// nobody else has, Jobs finds it even when the answer was lost; "" makes one up.
+func (c *Client) BulkDelete(ctx context.Context, table *Table, filter Filter, name string) (job string, err error) {
 	conditions, err := table.conditions(filter)
 	if err != nil {
 		return "", err
 	}
-	name := "Penstock " + table.Name + " " + rand.Text()
+	if name == "" {
+		name = "Penstock " + table.Name + " " + rand.Text()
+	}
 	body, err := json.Marshal(bulkDeletion(table, conditions, name, c.clock.Now()))
 	if err != nil {
 		return "", err
@@ -72,8 +76,8 @@ func (c *Client) startJob(ctx context.Context, name string, body []byte) (string
 		if api != nil && !api.passes() {
 			return "", toFault(err)
 		}
-		if id, sought := c.jobNamed(ctx, name); sought != nil || id != "" {
-			return id, sought
+		if ids, sought := c.Jobs(ctx, name); sought != nil || len(ids) > 0 {
+			return first(ids), sought
 		}
 		if tries++; tries > maxAttempts {
 			return "", toFault(err)
@@ -84,13 +88,25 @@ func (c *Client) startJob(ctx context.Context, name string, body []byte) (string
 	}
 }
 
-func (c *Client) jobNamed(ctx context.Context, name string) (string, error) {
-	var in collection[struct{ AsyncOperationID string }]
-	err := c.get(ctx, "asyncoperations?$select=asyncoperationid&$top=1&$filter="+escapeQuery("name eq '"+name+"'"), &in)
-	if err != nil || len(in.Value) == 0 {
-		return "", err
+func first(ids []string) string {
+	if len(ids) == 0 {
+		return ""
 	}
-	return in.Value[0].AsyncOperationID, nil
+	return ids[0]
+}
+
+// Jobs are the ids of the service's jobs of a name.
+func (c *Client) Jobs(ctx context.Context, name string) ([]string, error) {
+	var in collection[struct{ AsyncOperationID string }]
+	filter := escapeQuery("name eq '" + strings.ReplaceAll(name, "'", "''") + "'")
+	if err := c.get(ctx, "asyncoperations?$select=asyncoperationid&$filter="+filter, &in); err != nil {
+		return nil, fmt.Errorf("look for the job %q: %w", name, err)
+	}
+	var ids []string
+	for _, job := range in.Value {
+		ids = append(ids, job.AsyncOperationID)
+	}
+	return ids, nil
 }
 
 // JobState is how far a job of the service is.
@@ -101,6 +117,7 @@ const (
 	JobSucceeded JobState = "succeeded"
 	JobFailed    JobState = "failed"
 	JobCancelled JobState = "cancelled"
+	JobGone      JobState = "gone" // somebody deleted what the service keeps of it, which it lets happen to jobs that ended
 )
 
 // JobStatus is the state of a bulk deletion, and what it has done so far.
@@ -128,7 +145,11 @@ func (c *Client) job(ctx context.Context, id string) (status JobStatus, err erro
 		StateCode, StatusCode int
 		Message               string
 	}
-	if err := c.get(ctx, "asyncoperations("+id+")?$select=statecode,statuscode,message", &operation); err != nil {
+	err = c.get(ctx, "asyncoperations("+id+")?$select=statecode,statuscode,message", &operation)
+	if api := (*APIError)(nil); errors.As(err, &api) && api.missing() {
+		return JobStatus{State: JobGone}, nil
+	}
+	if err != nil {
 		return status, err
 	}
 	var counts collection[struct{ SuccessCount, FailureCount int64 }]

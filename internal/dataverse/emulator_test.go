@@ -612,14 +612,14 @@ func TestEmulatorSurveyAndBulkDelete(t *testing.T) {
 	if all, some := count(nil), count(women); all != 30 || some != 15 {
 		t.Errorf("%d and %d records", all, some)
 	}
-	index, err := c.Match(t.Context(), table, []string{"firstname"}, nil, func(s string) []byte { return []byte(strings.ToLower(s)) })
+	index, err := c.Match(t.Context(), table, []string{"firstname"}, nil, func(s string) []byte { return []byte(strings.ToLower(s)) }, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := index.Find([]json.RawMessage{json.RawMessage(`"f3"`)}); !cmp.Equal(got, []string{id(6), id(7)}) {
 		t.Errorf("found %v", got)
 	}
-	job, err := c.BulkDelete(t.Context(), table, women)
+	job, err := c.BulkDelete(t.Context(), table, women, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,8 @@ func (w *Writer) reject(ctx context.Context, c call, verdict *APIError, out []Ou
 		return nil
 	}
 	r := c.records[0]
-	if verdict.action() == duplicate && r.withKey {
+	if verdict.action() == duplicate && c.message == createMultiple && r.own() {
+		c.records[0].again = true // what a look-up knew is not so any more
 		again := route{unresolved: c.records}
 		if err := w.place(ctx, &again, out); err != nil {
 			return err

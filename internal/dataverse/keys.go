@@ -21,14 +21,38 @@ const unaddressable = `/<>*%&:\?+#`
 func Addressable(key []KeyPart) bool {
 	for _, part := range key {
 		text, quoted, err := literalText(part.Value)
-		if err != nil || len(text) == 0 || bytes.ContainsAny(text, unaddressable) {
-			return false
-		}
-		if quoted && bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }) {
+		if err != nil || len(text) == 0 || !fitsURL(text, quoted) {
 			return false
 		}
 	}
 	return len(key) > 0
+}
+
+// misfits are the bytes that keep a text out of a key URL.
+var misfits = func() (set [utf8.RuneSelf]bool) {
+	for b := range set {
+		set[b] = b < ' ' || b == 0x7f || strings.ContainsRune(unaddressable, rune(b))
+	}
+	return set
+}()
+
+// fitsURL is asked of every row, twice.
+func fitsURL(text []byte, quoted bool) bool {
+	for i, b := range text {
+		if b >= utf8.RuneSelf {
+			return !quoted || fitsRunes(text[i:])
+		}
+		if misfits[b] {
+			return false
+		}
+	}
+	return true
+}
+
+func fitsRunes(text []byte) bool {
+	return !bytes.ContainsFunc(text, func(r rune) bool {
+		return r == utf8.RuneError || r < utf8.RuneSelf && misfits[r]
+	})
 }
 
 var (
@@ -38,9 +62,17 @@ var (
 
 const jsonBlanks = " \t\r\n"
 
+// trimBlanks takes white space off the ends of JSON. It is asked of every row several times, and there is hardly ever any.
+func trimBlanks(text []byte) []byte {
+	if len(text) > 0 && text[0] > ' ' && text[len(text)-1] > ' ' {
+		return text
+	}
+	return bytes.Trim(text, jsonBlanks)
+}
+
 // literalText is the text of a key value, and whether it was a JSON string.
 func literalText(value json.RawMessage) (text []byte, quoted bool, err error) {
-	value = bytes.Trim(value, jsonBlanks)
+	value = trimBlanks(value)
 	if len(value) < 2 || value[0] != '"' {
 		if bareLiteral.Match(value) && string(value) != "null" {
 			return value, false, nil

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -30,9 +31,13 @@ type (
 	guid   [16]byte
 )
 
+// ErrTooManyRecords: a table has more records than its index may have.
+var ErrTooManyRecords = errors.New("too many records to index")
+
 // Match reads an index over columns, under a filter. fold gives texts that the
-// database takes for one the same bytes (rule I5).
-func (c *Client) Match(ctx context.Context, table *Table, columns []string, filter Filter, fold func(string) []byte) (*Index, error) {
+// database takes for one the same bytes (rule I5). A table of more than most records is
+// not read to its end: ErrTooManyRecords; 0 is any number.
+func (c *Client) Match(ctx context.Context, table *Table, columns []string, filter Filter, fold func(string) []byte, most int) (*Index, error) {
 	if len(columns) == 0 {
 		return nil, fault.New(fault.Broken, "no_columns", "there are no columns to find records of table %q by", table.Name)
 	}
@@ -41,7 +46,9 @@ func (c *Client) Match(ctx context.Context, table *Table, columns []string, filt
 		if err != nil {
 			return nil, fmt.Errorf("read what to match rows with: %w", err)
 		}
-		x.records++
+		if x.records++; most > 0 && x.records > most {
+			return nil, ErrTooManyRecords
+		}
 		if key, ok := x.digest(row.Values); ok {
 			x.add(key, row.ID)
 		}

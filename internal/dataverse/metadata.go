@@ -253,6 +253,7 @@ func (d *detail) describe(column *Column) {
 	column.MaxLength, column.Precision = d.MaxLength, d.Precision
 	column.Min, column.Max = d.MinValue, d.MaxValue
 	column.DateOnly = d.DateTimeBehavior.Value == "DateOnly"
+	column.WallTime = d.DateTimeBehavior.Value == "TimeZoneIndependent"
 	for _, name := range d.Targets {
 		column.Targets = append(column.Targets, Target{Table: name})
 	}

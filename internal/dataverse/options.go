@@ -9,8 +9,17 @@ import (
 
 // WriteOptions say how a Writer works.
 type WriteOptions struct {
-	// Warm: the table has been written to before in this run, so the first call need not be a single row (rule W2).
+	// Warm: the table has been written to lately, so no first call need be a single row (rule W2).
 	Warm bool
+	// First remembers which kinds of calls were made for the first time (rule W2), for all Writers that
+	// share it: those of one table with the same options. nil: this Writer's own.
+	First *FirstCalls
+	// Match: the operations' keys are no keys of the table but columns that identify a record. Each is resolved
+	// to an id before it is written, and Set holds the columns of the key as well.
+	Match bool
+	// Lookup finds records as Client.Resolve does, without asking the service; known says of each key whether it could.
+	// It is not asked for operations that were sent before, and may be nil.
+	Lookup func(keys [][]KeyPart) (ids [][]string, known []bool)
 	// Replace has an elastic table upsert, which replaces whole rows (rule W1). Without it each
 	// upsert is an update of what is there or a create of what is not.
 	Replace bool

@@ -161,41 +161,82 @@ type KeyRow struct {
 // Keys reads the ids of a table's records and the values of columns, under a filter.
 func (c *Client) Keys(ctx context.Context, table *Table, columns []string, filter Filter) iter.Seq2[KeyRow, error] {
 	return func(yield func(KeyRow, error) bool) {
-		properties := make([]string, len(columns))
-		for i, name := range columns {
-			column, ok := table.keyColumn(name)
-			if !ok {
-				yield(KeyRow{}, fault.New(fault.Refused, "unknown_column", "table %q has no column %q", table.Name, name).At("", 0, name))
-				return
-			}
-			properties[i] = column.property
-		}
-		r, err := c.query(table, properties, filter, "")
+		r, properties, err := c.keysQuery(table, columns, filter)
 		if err != nil {
 			yield(KeyRow{}, err)
 			return
 		}
-		r.prefer = fmt.Sprintf("odata.maxpagesize=%d", maxPage)
 		for row, err := range rows[map[string]json.RawMessage](ctx, c, r) {
 			if err != nil {
 				yield(KeyRow{}, fmt.Errorf("read the keys of table %q: %w", table.Name, err))
 				return
 			}
-			key := KeyRow{ID: strings.ToLower(textOf(row[table.PrimaryID])), Partition: textOf(row["partitionid"]), Values: make([]json.RawMessage, len(columns))}
-			if !guidPattern.MatchString(key.ID) {
-				yield(KeyRow{}, fault.New(fault.Broken, "unexpected_answer", "the service answered a query with a row without %s", table.PrimaryID))
-				return
-			}
-			for i, property := range properties {
-				if key.Values[i] = row[property]; key.Values[i] == nil {
-					key.Values[i] = json.RawMessage("null")
-				}
-			}
-			if !yield(key, nil) {
+			key, err := keyRow(table, properties, row)
+			if !yield(key, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// KeysPage reads one page of what Keys reads: the first, or the one that the page before it named as
+// next, which may have been read long ago and by another process. next is "" on the last page.
+func (c *Client) KeysPage(ctx context.Context, table *Table, columns []string, filter Filter, from string) (keys []KeyRow, next string, err error) {
+	r, properties, err := c.keysQuery(table, columns, filter)
+	if err != nil {
+		return nil, "", err
+	}
+	first := r.url
+	if from != "" {
+		if r.url, err = c.follow(first, from); err != nil {
+			return nil, "", err
+		}
+	}
+	page, err := fetchPage[map[string]json.RawMessage](ctx, c, r)
+	if err != nil {
+		return nil, "", fmt.Errorf("read the keys of table %q: %w", table.Name, err)
+	}
+	keys = make([]KeyRow, len(page.Value))
+	for i, row := range page.Value {
+		if keys[i], err = keyRow(table, properties, row); err != nil {
+			return nil, "", err
+		}
+	}
+	next, err = c.follow(first, page.Next)
+	if err == nil && next != "" && next == r.url {
+		err = fault.New(fault.Broken, "unexpected_answer", "the service's pages do not end")
+	}
+	return keys, next, err
+}
+
+// keysQuery asks for ids and columns, in pages as large as the service makes them.
+func (c *Client) keysQuery(table *Table, columns []string, filter Filter) (r *request, properties []string, err error) {
+	properties = make([]string, len(columns))
+	for i, name := range columns {
+		column, ok := table.keyColumn(name)
+		if !ok {
+			return nil, nil, fault.New(fault.Refused, "unknown_column", "table %q has no column %q", table.Name, name).At("", 0, name)
+		}
+		properties[i] = column.property
+	}
+	if r, err = c.query(table, properties, filter, ""); err != nil {
+		return nil, nil, err
+	}
+	r.prefer = fmt.Sprintf("odata.maxpagesize=%d", maxPage)
+	return r, properties, nil
+}
+
+func keyRow(table *Table, properties []string, row map[string]json.RawMessage) (KeyRow, error) {
+	key := KeyRow{ID: strings.ToLower(textOf(row[table.PrimaryID])), Partition: textOf(row["partitionid"]), Values: make([]json.RawMessage, len(properties))}
+	if !guidPattern.MatchString(key.ID) {
+		return KeyRow{}, fault.New(fault.Broken, "unexpected_answer", "the service answered a query with a row without %s", table.PrimaryID)
+	}
+	for i, property := range properties {
+		if key.Values[i] = row[property]; key.Values[i] == nil {
+			key.Values[i] = json.RawMessage("null")
+		}
+	}
+	return key, nil
 }
 
 // query asks for columns of the records under a filter.

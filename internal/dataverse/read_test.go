@@ -159,7 +159,7 @@ func TestMatch(t *testing.T) {
 		"contacts?$select=contactid,cr1_day,_parentid_value": `{"value":[` +
 			row(6, "null", "null", `"2026-01-02T01:02:03Z"`, `"`+strings.ToUpper(testID(9))+`"`) + `]}`,
 	})
-	x, err := c.Match(t.Context(), contactTable(), []string{"emailaddress1", "cr1_no"}, nil, foldForTest)
+	x, err := c.Match(t.Context(), contactTable(), []string{"emailaddress1", "cr1_no"}, nil, foldForTest, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestMatch(t *testing.T) {
 			t.Error(tt.values, diff)
 		}
 	}
-	y, err := c.Match(t.Context(), contactTable(), []string{"cr1_day", "parentid"}, nil, foldForTest)
+	y, err := c.Match(t.Context(), contactTable(), []string{"cr1_day", "parentid"}, nil, foldForTest, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestBulkDeleteIsStartedOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			job, err := c.BulkDelete(t.Context(), contactTable(), Filter(mailKey("a@x.org")))
+			job, err := c.BulkDelete(t.Context(), contactTable(), Filter(mailKey("a@x.org")), "")
 			if err != nil || job != testID(0) || len(jobs) != 1 {
 				t.Errorf("%q %v, %d jobs", job, err, len(jobs))
 			}

@@ -20,7 +20,7 @@ func (w *Writer) sort(ctx context.Context, ops []Operation, out []Outcome) (to r
 		if err == nil && (op.ID != "" && !isID(op.ID) || op.New != "" && !isID(op.New)) {
 			err = broken(op, "has an id that is no GUID in lower case")
 		}
-		if err == nil && r.id == "" && w.elastic() {
+		if err == nil && r.id == "" && w.elastic() && !w.options.Match {
 			err = w.elasticKey(&r)
 		}
 		if err != nil {
@@ -86,11 +86,11 @@ func (w *Writer) check(op *Operation, r *record) (*message, error) {
 }
 
 // resolves reports whether an operation by key is better written by id. Keys
-// that cannot stand in a URL have to be (rule I5). Updates are where the table
+// that cannot stand in a URL have to be (rule I5), and those that are no keys of the table. Updates are where the table
 // takes many at once by id: a query per row and one bulk call cost the service
 // far less than an update per row, each with its own look-up.
 func (w *Writer) resolves(ctx context.Context, op *Operation) (bool, error) {
-	if !Addressable(op.Key) {
+	if w.options.Match || !Addressable(op.Key) {
 		return true, nil
 	}
 	if op.Do != Update {
@@ -107,11 +107,7 @@ func (w *Writer) place(ctx context.Context, to *route, out []Outcome) error {
 	if len(records) == 0 {
 		return nil
 	}
-	keys := make([][]KeyPart, len(records))
-	for i, r := range records {
-		keys[i] = r.op.Key
-	}
-	ids, err := w.client.resolve(ctx, w.table, keys, &w.options.Observer)
+	ids, err := w.find(ctx, records)
 	if err != nil {
 		return err
 	}
@@ -135,10 +131,43 @@ func (w *Writer) place(ctx context.Context, to *route, out []Outcome) error {
 	return nil
 }
 
+// find resolves keys to ids: by the local look-up what it knows, by queries the
+// rest. Rule I3: what an earlier call may have created only the service knows.
+func (w *Writer) find(ctx context.Context, records []record) ([][]string, error) {
+	ids := make([][]string, len(records))
+	known := make([]bool, len(records))
+	if w.options.Lookup != nil {
+		keys := make([][]KeyPart, len(records))
+		for i, r := range records {
+			keys[i] = r.op.Key
+		}
+		ids, known = w.options.Lookup(keys)
+	}
+	var asked [][]KeyPart
+	var at []int
+	for i, r := range records {
+		if !known[i] || r.again {
+			asked, at = append(asked, r.op.Key), append(at, i)
+		}
+	}
+	if len(asked) == 0 {
+		return ids, nil
+	}
+	found, err := w.client.resolve(ctx, w.table, asked, &w.options.Observer)
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range at {
+		ids[i] = found[n]
+	}
+	return ids, nil
+}
+
 func (w *Writer) placeAbsent(to *route, r record, out []Outcome) {
 	switch r.op.Do {
 	case Upsert:
-		r.id, r.withKey, r.result = r.op.New, true, Created
+		// What is matched by columns has them in its body anyway.
+		r.id, r.withKey, r.result = r.op.New, !w.options.Match, Created
 		to.add(createMultiple, r)
 	case Delete, Disassociate:
 		out[r.at] = gone(r)

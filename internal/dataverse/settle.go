@@ -31,7 +31,7 @@ func (w *Writer) settle(ctx context.Context, c *call, out []Outcome) error {
 		switch {
 		case !there[i]:
 			left = append(left, r)
-		case r.op.Do == Upsert && !r.withKey:
+		case r.op.Do == Upsert && !r.own():
 			upserts = append(upserts, r)
 		default:
 			out[r.at] = Outcome{Result: r.result}

@@ -16,6 +16,8 @@ const (
 	rottenShare = 0.06
 	// elasticCall is how many rows Microsoft advises for a call to an elastic table.
 	elasticCall = 100
+	// slowGrowth and fastGrowth bound by how much a call may carry more than the one before.
+	slowGrowth, fastGrowth = 1.1, 10
 	// fewRows: calls with fewer say more about the call than about a row.
 	fewRows = 10
 )
@@ -77,7 +79,9 @@ func (s *sizer) answered(rows int, took time.Duration) (slower float64) {
 		middle := (s.flow.ShortCall + s.flow.LongCall) / 2
 		s.size = max(s.size*max(middle.Seconds()/took.Seconds(), 0.5), float64(s.flow.LeastCall))
 	case took < s.flow.ShortCall && float64(rows) >= 0.9*s.size:
-		s.size = min(s.size*1.1, s.most)
+		// Towards half of what is short: where a hundred rows take a twentieth of a second, a thousand need no caution.
+		grow := min(max(s.flow.ShortCall.Seconds()/2/took.Seconds(), slowGrowth), fastGrowth)
+		s.size = min(s.size*grow, s.most)
 	}
 	return perRow / s.best
 }

@@ -53,12 +53,14 @@ type Column struct {
 	Max       json.Number `json:"max,omitempty"`
 	Precision int         `json:"precision,omitempty"` // decimal places
 	DateOnly  bool        `json:"date_only,omitempty"` // DateTimeBehavior DateOnly: Edm.Date. Format DateOnly with another behaviour is a timestamp.
-	Options   []Option    `json:"options,omitempty"`
-	Targets   []Target    `json:"targets,omitempty"`
-	ForCreate bool        `json:"for_create"`
-	ForUpdate bool        `json:"for_update"`
-	Required  string      `json:"required,omitempty"` // None, SystemRequired, ApplicationRequired, Recommended
-	Derived   bool        `json:"derived,omitempty"`  // calculated, rollup, formula, or shadow of another column (AttributeOf): never writable
+	// WallTime: DateTimeBehavior TimeZoneIndependent: a date and a time of day that belong to no zone, written as if in UTC.
+	WallTime  bool     `json:"wall_time,omitempty"`
+	Options   []Option `json:"options,omitempty"`
+	Targets   []Target `json:"targets,omitempty"`
+	ForCreate bool     `json:"for_create"`
+	ForUpdate bool     `json:"for_update"`
+	Required  string   `json:"required,omitempty"` // None, SystemRequired, ApplicationRequired, Recommended
+	Derived   bool     `json:"derived,omitempty"`  // calculated, rollup, formula, or shadow of another column (AttributeOf): never writable
 }
 
 // Key is an alternate key.

@@ -5,16 +5,25 @@ import (
 	"sync/atomic"
 )
 
+// FirstCalls are the first bulk calls to a table, one of each kind.
+type FirstCalls struct{ by [len(messages)]*firstCall }
+
+// NewFirstCalls is for a table that nobody has written to yet.
+func NewFirstCalls() *FirstCalls { return newFirstCalls(false) }
+
+func newFirstCalls(warm bool) *FirstCalls {
+	f := new(FirstCalls)
+	for i := range f.by {
+		f.by[i] = &firstCall{turn: make(chan struct{}, 1)}
+		f.by[i].done.Store(warm)
+	}
+	return f
+}
+
 // firstCall sees to it that the first bulk call of a kind is a single row.
 type firstCall struct {
 	turn chan struct{} // one holder at a time
 	done atomic.Bool
-}
-
-func newFirstCall(warm bool) *firstCall {
-	f := &firstCall{turn: make(chan struct{}, 1)}
-	f.done.Store(warm)
-	return f
 }
 
 // warmTries bounds how many bad rows in a row are sent alone.
@@ -25,7 +34,7 @@ const warmTries = 3
 // what they need, and a missing privilege or an ignored id shows with one row.
 // It returns what is left to write.
 func (w *Writer) warmUp(ctx context.Context, c call, out []Outcome) (call, error) {
-	f := w.first[c.message]
+	f := w.first.by[c.message.order]
 	if f.done.Load() {
 		return c, nil
 	}

@@ -15,7 +15,7 @@ type Writer struct {
 	table   *Table
 	options WriteOptions
 	odata   string // `{"@odata.type":"Microsoft.Dynamics.CRM.contact"`: how each target starts
-	first   map[*message]*firstCall
+	first   *FirstCalls
 	sizers  [len(messages)]*sizer
 	latest  atomic.Pointer[sizer] // of the message that was sent last
 	passed  atomic.Int64          // rows that the service took
@@ -32,14 +32,19 @@ func (c *Client) NewWriter(_ context.Context, table *Table, opts WriteOptions) (
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
+	if opts.Match && table.Type == "Elastic" {
+		return nil, fault.New(fault.Refused, "elastic_match", "records of the elastic table %q are found by id and partition only", table.Name)
+	}
 	w := &Writer{
 		client: c, table: table, options: opts,
 		headers: opts.headers(), lines: lines(opts.headers()), query: opts.query(),
 		odata: `{"@odata.type":"Microsoft.Dynamics.CRM.` + table.Name + `"`,
-		first: make(map[*message]*firstCall),
+		first: opts.First,
+	}
+	if w.first == nil || opts.Warm {
+		w.first = newFirstCalls(opts.Warm)
 	}
 	for _, m := range messages {
-		w.first[m] = newFirstCall(opts.Warm)
 		w.sizers[m.order] = c.sizer(table, m)
 	}
 	return w, nil
@@ -55,6 +60,10 @@ type record struct {
 	tried   bool   // it has had its second chance
 	result  Result // what success means
 }
+
+// own reports whether the record would be, or is, there only because of this
+// operation: its key was not found, so it has the id of our making.
+func (r *record) own() bool { return r.op.New != "" && r.id == r.op.New }
 
 // call is one call of the service.
 type call struct {
