@@ -2,7 +2,7 @@
 
 GO        ?= go
 PACKAGES  := ./...
-FUNCTIONS := receive prepare turn apply finish
+FUNCTIONS := receive prepare turn survey apply finish
 
 # The race detector needs a C compiler. The SQLite translation is 32 times
 # slower under it and not ours: it stays uninstrumented, our own code does not.
@@ -46,10 +46,11 @@ function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -tags lambda.norpc -trimpath -ldflags "-s -w" -o $(OUT)/bootstrap ./functions/$(NAME)
 
 # `sam build` calls these with ARTIFACTS_DIR set (BuildMethod: makefile).
-.PHONY: build-Receive build-Prepare build-Turn build-Apply build-Finish
+.PHONY: build-Receive build-Prepare build-Turn build-Survey build-Apply build-Finish
 build-Receive: ; @$(MAKE) --no-print-directory function NAME=receive OUT=$(ARTIFACTS_DIR)
 build-Prepare: ; @$(MAKE) --no-print-directory function NAME=prepare OUT=$(ARTIFACTS_DIR)
 build-Turn:    ; @$(MAKE) --no-print-directory function NAME=turn OUT=$(ARTIFACTS_DIR)
+build-Survey:  ; @$(MAKE) --no-print-directory function NAME=survey OUT=$(ARTIFACTS_DIR)
 build-Apply:   ; @$(MAKE) --no-print-directory function NAME=apply OUT=$(ARTIFACTS_DIR)
 build-Finish:  ; @$(MAKE) --no-print-directory function NAME=finish OUT=$(ARTIFACTS_DIR)
 

@@ -21,14 +21,26 @@ import (
 // only ever added, so it must decode, and lose nothing on the way back.
 var samples = map[string]func([]byte) (any, error){
 	"receive-out.json":             strict[run.Received],
+	"receive-out-part.json":        strict[run.Received],
 	"prepare.json":                 strict[run.Start],
+	"prepare-manifest.json":        strict[run.Start],
+	"prepare-list.json":            strict[run.Start],
 	"scheduled.json":               strict[run.Start],
 	"prepare-out.json":             strict[run.Prepared],
 	"prepare-out-refused.json":     strict[run.Prepared],
+	"prepare-again.json":           strict[run.PrepareIn],
+	"prepare-out-more.json":        strict[run.Prepared],
 	"turn.json":                    strict[run.TurnIn],
 	"turn-waiting.json":            strict[run.TurnIn],
 	"turn-out.json":                strict[run.Turn],
 	"turn-out-waiting.json":        strict[run.Turn],
+	"turn-out-skipped.json":        strict[run.Turn],
+	"survey.json":                  strict[run.SurveyIn],
+	"survey-again.json":            strict[run.SurveyIn],
+	"survey-out-found.json":        strict[run.Surveyed],
+	"survey-out-more.json":         strict[run.Surveyed],
+	"survey-out-waiting.json":      strict[run.Surveyed],
+	"survey-out-refused.json":      strict[run.Surveyed],
 	"apply.json":                   strict[run.ApplyIn],
 	"apply-out.json":               strict[run.Applied],
 	"apply-out-more.json":          strict[run.Applied],
@@ -36,11 +48,14 @@ var samples = map[string]func([]byte) (any, error){
 	"finish-refused.json":          strict[run.FinishIn],
 	"finish-after-error.json":      strict[run.FinishIn],
 	"finish-after-load-error.json": strict[run.FinishIn],
+	"finish-after-clear.json":      strict[run.FinishIn],
+	"finish-after-sweep.json":      strict[run.FinishIn],
 	"finish-out.json":              strict[run.Finished],
+	"finish-out-after-sweep.json":  strict[run.Finished],
 }
 
 // AWS adds fields to its events, so these are not held to ours.
-var triggers = []string{"s3-object-created.json", "execution-failed.json", "execution-aborted.json"}
+var triggers = []string{"s3-object-created.json", "s3-manifest-created.json", "execution-failed.json", "execution-aborted.json"}
 
 func TestSamplesKeepEveryField(t *testing.T) {
 	for name, decode := range samples {
@@ -74,37 +89,67 @@ func TestEverySampleIsHeld(t *testing.T) {
 
 // The samples of a run are one story: receive makes prepare.json of the event.
 func TestReceiveStartsWhatPrepareGets(t *testing.T) {
+	for event, want := range map[string]struct{ start, answer string }{
+		"s3-object-created.json":   {"prepare.json", "receive-out.json"},
+		"s3-manifest-created.json": {"prepare-manifest.json", ""},
+	} {
+		t.Run(event, func(t *testing.T) {
+			name, input, received := receive(t, event, "")
+			if diff := cmp.Diff(generic(t, read(t, want.start)), generic(t, input)); diff != "" {
+				t.Errorf("the execution's input (-%s +receive):\n%s", want.start, diff)
+			}
+			if name != received.Run {
+				t.Errorf("the execution is called %s, the run %s", name, received.Run)
+			}
+			if want.answer != "" {
+				sameAnswer(t, want.answer, received)
+			}
+		})
+	}
+}
+
+// The files that a manifest will name start nothing.
+func TestReceiveWaitsForTheManifest(t *testing.T) {
+	name, _, received := receive(t, "s3-manifest-created.json", "inbox/business/members/2026-03-01/members_0000_part_00.gz")
+	if name != "" {
+		t.Errorf("run %s was started", name)
+	}
+	sameAnswer(t, "receive-out-part.json", received)
+}
+
+// receive hands an event to the step, with another key if there is one, and says which execution it started.
+func receive(t *testing.T, sample, key string) (name string, input []byte, received run.Received) {
+	t.Helper()
 	var event run.Event
-	if err := json.Unmarshal(read(t, "s3-object-created.json"), &event); err != nil {
+	if err := json.Unmarshal(read(t, sample), &event); err != nil {
 		t.Fatal(err)
+	}
+	if key != "" {
+		event.Detail.Object.Key = key
 	}
 	work, err := store.Dir(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer work.Close()
-	var name string
-	var input []byte
 	steps := &run.Steps{Work: work, Launch: func(_ context.Context, n string, in []byte) (bool, error) {
 		name, input = n, in
 		return true, nil
 	}}
-	received, err := steps.Receive(t.Context(), event)
-	if err != nil {
+	if received, err = steps.Receive(t.Context(), event); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(generic(t, read(t, "prepare.json")), generic(t, input)); diff != "" {
-		t.Errorf("the execution's input (-prepare.json +receive):\n%s", diff)
-	}
-	if name != received.Run {
-		t.Errorf("the execution is called %s, the run %s", name, received.Run)
-	}
+	return name, input, received
+}
+
+func sameAnswer(t *testing.T, sample string, received run.Received) {
+	t.Helper()
 	out, err := json.Marshal(received)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(generic(t, read(t, "receive-out.json")), generic(t, out)); diff != "" {
-		t.Errorf("receive answers (-receive-out.json +receive):\n%s", diff)
+	if diff := cmp.Diff(generic(t, read(t, sample)), generic(t, out)); diff != "" {
+		t.Errorf("receive answers (-%s +receive):\n%s", sample, diff)
 	}
 }
 

@@ -255,3 +255,117 @@ func read(t *testing.T, name string) []byte {
 	}
 	return data
 }
+
+// state is what the tests of the order look at.
+type state struct {
+	Type    string
+	Next    string
+	Default string
+	Choices []struct {
+		Variable     string
+		StringEquals string
+		Next         string
+	}
+	Catch []struct{ Next string }
+}
+
+func states(t *testing.T) map[string]state {
+	t.Helper()
+	var definition struct {
+		States map[string]state `yaml:"States"`
+	}
+	// The fields have the names that the language gives them, capitals and all.
+	var raw any
+	if err := yaml.Unmarshal(infra.Load, &raw); err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(raw)
+	if err == nil {
+		err = json.Unmarshal(data, &definition)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return definition.States
+}
+
+// before lists how a state is reached: "STATE", or "STATE when VARIABLE is VALUE".
+func before(all map[string]state, name string) []string {
+	var ways []string
+	for from, s := range all {
+		if s.Next == name || s.Default == name {
+			ways = append(ways, from)
+		}
+		for _, c := range s.Choices {
+			if c.Next == name {
+				ways = append(ways, fmt.Sprintf("%s when %s is %s", from, c.Variable, c.StringEquals))
+			}
+		}
+		for _, c := range s.Catch {
+			if c.Next == name {
+				ways = append(ways, from+" failing")
+			}
+		}
+	}
+	slices.Sort(ways)
+	return ways
+}
+
+// The order that keeps rows safe: nothing touches the target before the file is proven and the turn
+// is taken, nothing is loaded before the table was seen clear, nothing is swept before all is loaded.
+func TestOrder(t *testing.T) {
+	all := states(t)
+	for name, want := range map[string][]string{
+		"TakeTurn":      {"Proven? when $.prepared.state is proven", "WaitForTurn"},
+		"Clear?":        {"Mine? when $.turn.state is mine"},
+		"BeginToClear":  {"Clear? when $.prepared.mode is truncate"},
+		"SurveyToClear": {"BeginToClear", "Clear", "Cleared? when $.clear.state is more", "WaitToClear"},
+		"Clear":         {"Cleared? when $.clear.state is found"},
+		"Load":          {"Clear?", "Cleared? when $.clear.state is clear"},
+		"Link?":         {"Load"},
+		"Sweep?":        {"Link", "Link?"},
+		"BeginToSweep":  {"Sweep? when $.prepared.mode is mirror"},
+		"SurveyToSweep": {"BeginToSweep", "Stale? when $.sweep.state is more"},
+		"Sweep":         {"Stale? when $.sweep.state is found"},
+	} {
+		if diff := cmp.Diff(want, before(all, name)); diff != "" {
+			t.Errorf("ways to %s (-want +got):\n%s", name, diff)
+		}
+	}
+	for name, s := range all {
+		if (s.Type == "Task" || s.Type == "Map") && name != "Finish" && (len(s.Catch) != 1 || s.Catch[0].Next != "Finish") {
+			t.Errorf("what fails in %s does not end in Finish", name)
+		}
+	}
+}
+
+// All Maps are the same but for what they are about, so that what was thought of for one holds for all.
+func TestMapsAreAlike(t *testing.T) {
+	var definition struct {
+		States map[string]map[string]any `yaml:"States"`
+	}
+	if err := yaml.Unmarshal(infra.Load, &definition); err != nil {
+		t.Fatal(err)
+	}
+	alike := func(name string) string {
+		m := definition.States[name]
+		if m["Type"] != "Map" {
+			t.Fatalf("%s is no Map", name)
+		}
+		delete(m, "Comment")
+		delete(m, "Next")
+		text, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := regexp.MustCompile(`\$\.(prepared\.phases\.\w+|clear|sweep)\.key`).ReplaceAllString(string(text), "KEY")
+		plain = regexp.MustCompile(`"phase(\.\$)?":"[^"]*"`).ReplaceAllString(plain, `"phase":""`)
+		return strings.ReplaceAll(plain, "To"+name, "")
+	}
+	want := alike("Load")
+	for _, name := range []string{"Clear", "Link", "Sweep"} {
+		if diff := cmp.Diff(want, alike(name)); diff != "" {
+			t.Errorf("%s (-Load +%s):\n%s", name, name, diff)
+		}
+	}
+}

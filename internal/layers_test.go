@@ -20,10 +20,10 @@ var layers = [][]string{
 	{"internal/fault", "internal/row", "internal/near", "internal/cloud", "internal/asl", "internal/dataversetest/…", "internal/local/bucket", "infra", "examples"},
 	{"internal/config", "internal/dataverse", "internal/store", "internal/secret",
 		"internal/delivery/charset", "internal/delivery/unpack", "internal/delivery/parquet", "internal/delivery/xlsx"},
-	{"internal/delivery", "internal/mapping", "internal/report", "internal/store/storetest"},
+	{"internal/delivery", "internal/mapping", "internal/report", "internal/snapshot", "internal/store/storetest"},
 	{"internal/run"},
 	{"internal/local", "functions/internal/edge"},
-	{"cmd/penstock", "functions/receive", "functions/prepare", "functions/turn", "functions/apply", "functions/finish", "bench/…"},
+	{"cmd/penstock", "functions/receive", "functions/prepare", "functions/turn", "functions/survey", "functions/apply", "functions/finish", "bench/…"},
 }
 
 // alone import nothing of ours outside themselves.
@@ -39,7 +39,7 @@ var reserved = map[string][]string{
 	"penstock/internal/asl":                               {"internal/local"},
 	"penstock/internal/local":                             {"cmd/penstock", "bench/…", "internal/local"}, // bucket is below local
 	"penstock/internal/dataversetest":                     {"internal/local", "cmd/penstock", "internal/dataversetest/…"},
-	"penstock/functions/internal/edge":                    {"functions/receive", "functions/prepare", "functions/turn", "functions/apply", "functions/finish"},
+	"penstock/functions/internal/edge":                    {"functions/receive", "functions/prepare", "functions/turn", "functions/survey", "functions/apply", "functions/finish"},
 	"github.com/AzureAD":                                  {"internal/dataverse"},
 	"github.com/alecthomas/kong":                          {"cmd/penstock"},
 	"github.com/johannesboyne/gofakes3":                   {"internal/local/bucket"},

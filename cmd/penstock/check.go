@@ -68,10 +68,13 @@ func (c *checkCommand) Run(ctx context.Context, s streams) error {
 
 // how says what was asked about a destination that is ready.
 func how(dest *config.Destination) string {
-	if dest.Mode == config.Append {
-		return "mode append; table and privileges fit"
+	switch {
+	case len(dest.MatchOn) > 0:
+		return fmt.Sprintf("mode %s, matched on %s; table, columns and privileges fit", dest.Mode, strings.Join(dest.MatchOn, ", "))
+	case len(dest.Key) > 0:
+		return fmt.Sprintf("mode %s by %s; table, key and privileges fit", dest.Mode, strings.Join(dest.Key, ", "))
 	}
-	return fmt.Sprintf("mode %s by %s; table, key and privileges fit", dest.Mode, strings.Join(dest.Key, ", "))
+	return fmt.Sprintf("mode %s; table and privileges fit", dest.Mode)
 }
 
 func destinationsOf(cfg *config.Config, connection string) []*config.Destination {

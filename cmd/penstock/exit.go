@@ -59,8 +59,9 @@ var usage = map[string]bool{
 	"bad_authority": true, "foreign_authority": true, "bad_tenant": true, "bad_api_version": true, "redirected": true, "not_dataverse": true,
 	"credential_unreadable": true, "no_credential": true, "organization_changed": true,
 	// The destination names a table or a key that cannot be written this way.
-	"unknown_table": true, "unwritable_table": true, "elastic_table": true, "bulk_unsupported": true, "unsupported_call": true,
+	"unknown_table": true, "unwritable_table": true, "unsupported_call": true,
 	"unknown_key": true, "key_inactive": true, "polymorphic_key": true, "client_ids_not_allowed": true,
+	"bad_filter": true, "bad_value": true, "lookup_not_key": true, "unknown_relationship": true,
 }
 
 func codeOf(kind, code string) int {

@@ -22,6 +22,7 @@ const description = `Brings files of query results into Dataverse tables and Dyn
 row before the first is written, and tells what became of each.
 
   penstock demo                        see it work: embedded S3, state machine and Dataverse
+  penstock rows people.csv             see what is in a file
   penstock run people.csv -d members   load one file with the destination "members"
   penstock resume RUN                  go on with a run that did not come to its end
   penstock check sales                 is the connection "sales" ready to be written to?
@@ -35,7 +36,8 @@ Exit codes: 0 every row written or unchanged, 1 failed, 2 usage or configuration
 
 // cli is the command line. Every command is a file of its own.
 type cli struct {
-	Run      runCommand      `cmd:"" help:"Load one file into a destination, on this machine, without AWS."`
+	Run      runCommand      `cmd:"" help:"Load files into a destination, on this machine, without AWS."`
+	Rows     rowsCommand     `cmd:"" help:"Show what is in files: format, dialect, columns, and each row as JSON."`
 	Resume   resumeCommand   `cmd:"" help:"Go on with a run that did not come to its end."`
 	Dev      devCommand      `cmd:"" help:"Keep the whole stack up on this machine: S3, state machine, Dataverse emulator."`
 	Check    checkCommand    `cmd:"" help:"Test a connection: sign-in, environment, tables, privileges."`

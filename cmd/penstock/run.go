@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+	"unicode"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -24,7 +26,7 @@ import (
 )
 
 type runCommand struct {
-	Files       []string `arg:"" name:"file" help:"The file to load: CSV with a header row, or JSON Lines."`
+	Files       []string `arg:"" name:"file" help:"The files to load, in this order, as one delivery; or a directory or manifest that names them."`
 	Destination string   `short:"d" required:"" placeholder:"NAME" help:"Which destination of the configuration to load it with."`
 	Config      string   `short:"c" default:"penstock.yaml" placeholder:"FILE" help:"The configuration (${default})."`
 	Dir         string   `default:".penstock" placeholder:"DIR" help:"Where runs keep their state, reports and rejects (${default})."`
@@ -43,6 +45,11 @@ it was when the same command is given again; no row is written twice.
 
   penstock run people.csv -d members
   penstock run people.csv -d members --json | jq .rejected
+  penstock run part-*.csv.gz -d members      several files, one delivery
+  penstock run unload/2026-03-01 -d members  all files of a directory, or those of its manifest
+
+Files are CSV in any dialect, JSON Lines, a JSON array, Parquet or Excel, compressed
+or not. How they are written is found out and told; penstock rows shows it.
 
 Ctrl-C lets the calls in flight end and accounts for the rows so far; a second one
 stops at once. The report and the rejects are in DIR/runs/DESTINATION/RUN/.`
@@ -69,7 +76,11 @@ func (c *runCommand) load(ctx context.Context, s streams) (run.Finished, error) 
 	if err != nil {
 		return run.Finished{}, err
 	}
-	connections := &run.Connections{UserAgent: "penstock/" + version, Secrets: secretsBeside(c.Config)}
+	work, err := store.Dir(c.Dir)
+	if err != nil {
+		return run.Finished{}, fmt.Errorf("open %s: %w", c.Dir, err)
+	}
+	connections := &run.Connections{UserAgent: "penstock/" + version, Secrets: secretsBeside(c.Config), Work: work}
 	defer connections.Close()
 	watch := newWatcher(s.err, c.Quiet || c.JSON)
 	watch.useBars()
@@ -85,7 +96,7 @@ func (c *runCommand) load(ctx context.Context, s streams) (run.Finished, error) 
 	if err := reach(ctx, cfg, dest, connections.Connect); err != nil {
 		return run.Finished{}, err
 	}
-	shop, err := openWorkshop(c.Dir, cfg, connections.Connect, watch)
+	shop, err := openWorkshop(c.Dir, work, cfg, connections.Connect, watch)
 	if err != nil {
 		return run.Finished{}, err
 	}
@@ -97,24 +108,49 @@ func (c *runCommand) load(ctx context.Context, s streams) (run.Finished, error) 
 	if err != nil || c.JSON {
 		return finished, err
 	}
-	return finished, printSummary(context.WithoutCancel(ctx), s, shop.Steps, c.Dir, finished)
+	if err := printSummary(context.WithoutCancel(ctx), s, shop.Steps, c.Dir, finished); err != nil {
+		return finished, err
+	}
+	if finished.State == run.Failed {
+		fmt.Fprintf(s.out, "Go on    %s\n", c.resumeLine(finished.Run))
+	}
+	return finished, nil
+}
+
+// resumeLine is the command that goes on with a run, as it is typed.
+func (c *runCommand) resumeLine(id string) string {
+	line := "penstock resume " + id
+	if c.Dir != ".penstock" {
+		line += " --dir " + shellWord(c.Dir)
+	}
+	if c.Config != "penstock.yaml" {
+		line += " -c " + shellWord(c.Config)
+	}
+	return line
+}
+
+// shellWord quotes a word where a shell would read it as something else.
+func shellWord(word string) string {
+	if word != "" && !strings.ContainsFunc(word, func(c rune) bool {
+		return !strings.ContainsRune("/._-+=:,@%", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c)
+	}) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 func (c *runCommand) checkFiles() error {
 	if c.resume != "" {
 		return nil
 	}
-	if len(c.Files) != 1 {
-		return fault.New(fault.Refused, "usage", "one run loads one file, not %d", len(c.Files)).Advise("give the command once for each")
-	}
-	return readable(c.Files[0])
+	return readable(c.Files)
 }
 
-// delivery is what to bring in: the file, or what is left of the run to resume.
+// delivery is what to bring in: the files, or what is left of the run to resume.
 func (c *runCommand) delivery(ctx context.Context) (func(context.Context, *local.Workshop) (run.Finished, error), error) {
 	if c.resume == "" {
 		return func(ctx context.Context, shop *local.Workshop) (run.Finished, error) {
-			return shop.DeliverFile(ctx, c.Files[0], c.Destination, c.Again)
+			return shop.DeliverFiles(ctx, c.Files, c.Destination, c.Again)
 		}, nil
 	}
 	start, err := findRun(ctx, c.Dir, c.resume)
@@ -128,13 +164,11 @@ func (c *runCommand) delivery(ctx context.Context) (func(context.Context, *local
 }
 
 // readable tells a slip on the command line from a file that is not as it should be.
-func readable(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fault.New(fault.Refused, "usage", "there is no such file").At(path, 0, "")
-	case err == nil && info.IsDir():
-		return fault.New(fault.Refused, "usage", "this is a directory, not a file").At(path, 0, "")
+func readable(paths []string) error {
+	for _, path := range paths {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return fault.New(fault.Refused, "usage", "there is no such file").At(path, 0, "")
+		}
 	}
 	return nil // anything else is told when it is read
 }
@@ -169,11 +203,7 @@ func reach(ctx context.Context, cfg *config.Config, dest *config.Destination, co
 }
 
 // openWorkshop wires the steps to a directory of this machine.
-func openWorkshop(dir string, cfg *config.Config, connect connectFunc, watch *watcher) (*local.Workshop, error) {
-	work, err := store.Dir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", dir, err)
-	}
+func openWorkshop(dir string, work store.Store, cfg *config.Config, connect connectFunc, watch *watcher) (*local.Workshop, error) {
 	return local.NewWorkshop(dir, &run.Steps{
 		Work:     work,
 		Inbox:    delivery.Files{},

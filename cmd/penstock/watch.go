@@ -31,6 +31,7 @@ type watched struct {
 	rows     int64
 	total    int64
 	rejected atomic.Int64 // bars read it by themselves
+	failures string       // what the step's rejects are called
 	said     time.Time
 	pause    time.Duration // until the next line: a log of hours must stay readable
 	note     string
@@ -53,7 +54,29 @@ func (w *watcher) useBars() {
 	}
 }
 
-var stepNames = map[string]string{"prepare": "checking rows", "load": "writing rows"}
+var stepNames = map[string]string{"prepare": "checking rows", "load": "writing rows", "link": "linking rows",
+	"clear": "clearing records", "sweep": "removing records"}
+
+// stepName is what a person calls a step; clear-0, clear-1 … are the rounds of one.
+func stepName(step string) string {
+	step, _, _ = strings.Cut(step, "-")
+	if name := stepNames[step]; name != "" {
+		return name
+	}
+	return step
+}
+
+// failureName is what a person calls operations of a step that Dataverse refused: only those of the load are rejected rows.
+func failureName(step string) string {
+	step, _, _ = strings.Cut(step, "-")
+	switch step {
+	case "link":
+		return "with a warning"
+	case "clear", "sweep":
+		return "not deletable"
+	}
+	return "rejected"
+}
 
 // see takes a progress of a run; load tells increments, prepare totals.
 func (w *watcher) see(p run.Progress) {
@@ -65,7 +88,7 @@ func (w *watcher) see(p run.Progress) {
 	key := p.Run + "/" + p.Step
 	s := w.steps[key]
 	if s == nil {
-		s = &watched{pause: firstPause}
+		s = &watched{pause: firstPause, failures: failureName(p.Step)}
 		w.steps[key] = s
 	}
 	if p.Note != "" {
@@ -101,7 +124,7 @@ func (w *watcher) see(p run.Progress) {
 }
 
 func (w *watcher) say(p run.Progress, s *watched) {
-	fmt.Fprintf(w.out, "  %-12s %s: %s\n", p.Destination, stepNames[p.Step], s.count(s.rows, s.total))
+	fmt.Fprintf(w.out, "  %-12s %s: %s\n", p.Destination, stepName(p.Step), s.count(s.rows, s.total))
 }
 
 // count says how far a step is.
@@ -111,7 +134,7 @@ func (s *watched) count(rows, total int64) string {
 		text += " of " + number(total)
 	}
 	if rejected := s.rejected.Load(); rejected > 0 {
-		text += fmt.Sprintf(", %s rejected", number(rejected))
+		text += fmt.Sprintf(", %s %s", number(rejected), s.failures)
 	}
 	return text
 }
@@ -145,7 +168,7 @@ func (w *watcher) note(p run.Progress, s *watched) {
 func (w *watcher) draw(p run.Progress, s *watched) {
 	if s.bar == nil {
 		s.bar = w.bars.AddBar(s.total,
-			mpb.PrependDecorators(decor.Name(fmt.Sprintf("  %-12s %-14s", p.Destination, stepNames[p.Step]))),
+			mpb.PrependDecorators(decor.Name(fmt.Sprintf("  %-12s %-14s", p.Destination, stepName(p.Step)))),
 			mpb.AppendDecorators(
 				decor.Any(func(bar decor.Statistics) string { return " " + s.count(bar.Current, bar.Total) }),
 				decor.AverageSpeed(0, "  %.0f rows/s")))

@@ -59,6 +59,34 @@ Stopping.
 	})
 }
 
+// What Dataverse refuses after the load is no rejected row.
+func TestWatcherNamesFailures(t *testing.T) {
+	var out bytes.Buffer
+	w := newWatcher(&out, false)
+	for _, step := range []string{"load", "link", "sweep-0"} {
+		w.see(run.Progress{Run: "r", Destination: "people", Step: step, Rows: 5, Total: 5, Rejected: 1})
+	}
+	want := `  people       writing rows: 5 of 5, 1 rejected
+  people       linking rows: 5 of 5, 1 with a warning
+  people       removing records: 5 of 5, 1 not deletable
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
+
+func TestResumeLine(t *testing.T) {
+	for want, c := range map[string]runCommand{
+		"penstock resume R": {Dir: ".penstock", Config: "penstock.yaml"},
+		"penstock resume R --dir /srv/runs -c ../other.yaml":  {Dir: "/srv/runs", Config: "../other.yaml"},
+		`penstock resume R --dir 'my runs' -c 'it'\''s.yaml'`: {Dir: "my runs", Config: "it's.yaml"},
+	} {
+		if got := c.resumeLine("R"); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 func TestWatcherForgetsRunsThatEnded(t *testing.T) {
 	var out bytes.Buffer
 	w := newWatcher(&out, false)

@@ -45,6 +45,7 @@ const (
 // delivery. testdata holds what every function was called with and the history;
 // after a change of the definition: go test ./internal/asl -run Stories -update.
 func TestStories(t *testing.T) {
+	one := `[{"n":0,"key":"chunks/00000"}]`
 	chunks := map[string]string{"work/runs/loyalty-members/run1/load.json": `[{"n":0,"key":"chunks/load-00000"},{"n":1,"key":"chunks/load-00001"}]`}
 	for _, story := range []struct {
 		name    string
@@ -64,6 +65,22 @@ func TestStories(t *testing.T) {
 		{"superseded", map[string][]string{
 			"prepare": {proven}, "turn": {`{"state":"superseded","by":"run9"}`}, "finish": {`{"state":"skipped"}`},
 		}, nil},
+		{"truncated", map[string][]string{ // clears in two rounds, waits for a job, and only then loads
+			"prepare": {`{"state":"more","folder":"runs/loyalty-members/run1/"}`, strings.Replace(proven, "upsert", "truncate", 1)}, "turn": {`{"state":"mine","epoch":12}`},
+			"survey": {`{"state":"waiting","seconds":15}`, `{"state":"more","cursor":"c1","phase":"clear-0"}`, `{"state":"found","phase":"clear-0","key":"runs/loyalty-members/run1/clear-0.json","chunks":1}`,
+				`{"state":"found","phase":"clear-1","key":"runs/loyalty-members/run1/clear-1.json","chunks":1}`, `{"state":"clear"}`},
+			"apply": {`{"state":"done"}`}, "finish": {`{"state":"succeeded","read":20000}`},
+		}, map[string]string{"work/runs/loyalty-members/run1/load.json": one, "work/runs/loyalty-members/run1/clear-0.json": one, "work/runs/loyalty-members/run1/clear-1.json": one}},
+		{"not cleared", map[string][]string{ // the guard: nothing is deleted, nothing loaded
+			"prepare": {strings.Replace(proven, "upsert", "truncate", 1)}, "turn": {`{"state":"mine","epoch":12}`},
+			"survey": {`{"state":"refused","reason":{"code":"too_many_deletes"}}`}, "finish": {`{"state":"refused","read":20000}`},
+		}, nil},
+		{"mirrored", map[string][]string{ // loads, links, and deletes what the file lacks
+			"prepare": {strings.NewReplacer("upsert", "mirror", `"chunks":2}`, `"chunks":1},"link":{"key":"runs/loyalty-members/run1/link.json","chunks":1}`).Replace(proven)},
+			"turn":    {`{"state":"mine","epoch":12}`},
+			"survey":  {`{"state":"more","cursor":"c1","phase":"sweep-0"}`, `{"state":"found","phase":"sweep-0","key":"runs/loyalty-members/run1/sweep-0.json","chunks":1}`},
+			"apply":   {`{"state":"done"}`}, "finish": {`{"state":"succeeded","read":20000}`},
+		}, map[string]string{"work/runs/loyalty-members/run1/load.json": one, "work/runs/loyalty-members/run1/link.json": one, "work/runs/loyalty-members/run1/sweep-0.json": one}},
 		{"broken", map[string][]string{ // the first chunk breaks, the second never starts, the run is accounted for
 			"prepare": {proven}, "turn": {`{"state":"mine","epoch":12}`}, "apply": {"!Broken: chunk is damaged"}, "finish": {`{"state":"failed","read":20000}`},
 		}, chunks},
@@ -118,7 +135,7 @@ func golden(t *testing.T, file, got string) {
 // the rules ask for have them.
 func TestDefinition(t *testing.T) {
 	m := loadDefinition(t)
-	for _, function := range []string{"prepare", "turn", "apply", "finish"} {
+	for _, function := range []string{"prepare", "turn", "survey", "apply", "finish"} {
 		if !slices.Contains(m.Resources(), function) {
 			t.Errorf("no Task calls %s", function)
 		}
@@ -147,5 +164,28 @@ func TestTurnLoop(t *testing.T) {
 	}
 	if per := float64(len(w.events)) / float64(loops); loops != 2500 || per > 9.1 {
 		t.Errorf("%d turns of the loop at %.2f events", loops, per)
+	}
+}
+
+// TestLoopsStayWithinTheHistory (rule M2): the longest wait for a turn, the
+// longest wait for the service's job, and all rounds of clearing fit into one history.
+func TestLoopsStayWithinTheHistory(t *testing.T) {
+	found := `{"state":"found","phase":"clear-0","key":"runs/loyalty-members/run1/load.json","chunks":2}`
+	survey := slices.Repeat([]string{`{"state":"waiting","seconds":300}`}, 600)
+	survey = append(survey, slices.Repeat([]string{`{"state":"more","cursor":"c1"}`}, 200)...)
+	survey = append(survey, found, found, found, `{"state":"clear"}`)
+	w := &world{
+		answers: map[string][]string{
+			"prepare": append(slices.Repeat([]string{`{"state":"more"}`}, 200), strings.Replace(proven, "upsert", "truncate", 1)),
+			"turn":    append(slices.Repeat([]string{`{"state":"waiting","seconds":300}`}, 600), `{"state":"mine","epoch":12}`),
+			"survey":  survey, "apply": {`{"state":"done"}`}, "finish": {`{"state":"succeeded"}`},
+		},
+		objects: map[string]string{"work/runs/loyalty-members/run1/load.json": `[{"n":0,"key":"c0"},{"n":1,"key":"c1"}]`},
+	}
+	if _, err := loadDefinition(t).Run(t.Context(), w.env(), json.RawMessage(delivered)); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(w.events); n > 15000 {
+		t.Errorf("%d events of 25,000", n)
 	}
 }

@@ -10,12 +10,16 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"penstock/internal/cloud"
-
 	"penstock/internal/near"
 )
 
 // apiVersions are the Web API versions that Penstock speaks; the last is the default.
-var apiVersions = []string{"v9.0", "v9.1", "v9.2"}
+var apiVersions = []string{"v8.2", "v9.0", "v9.1", "v9.2"}
+
+const (
+	maxRequests = 1_000_000_000_000
+	maxInFlight = 52 // requests at once that the service's protection limits grant an application user
+)
 
 var (
 	// namePattern: names become segments of S3 keys and of paths.
@@ -87,6 +91,7 @@ func hint(name string, names []string) string {
 func (r *reader) connection(e entry, where string) *Connection {
 	c := &Connection{Name: e.name, Line: e.line, APIVersion: apiVersions[len(apiVersions)-1]}
 	var environment string
+	var requests, inFlight float64
 	lines := r.section(e.value, where,
 		field{"environment", r.environment(&environment)},
 		field{"url", r.text(&c.URL)},
@@ -100,7 +105,10 @@ func (r *reader) connection(e entry, where string) *Connection {
 		}},
 		field{"allow_custom_host", r.boolean(&c.AllowCustomHost)},
 		field{"api_version", r.oneOf(&c.APIVersion, apiVersions...)},
+		field{"requests_per_day", r.number(&requests, 1, maxRequests, true)},
+		field{"max_in_flight", r.number(&inFlight, 1, maxInFlight, true)},
 	)
+	c.RequestsPerDay, c.InFlight = int64(requests), int(inFlight)
 	if lines == nil {
 		return c
 	}

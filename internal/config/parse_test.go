@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +31,8 @@ connections:
     ca_file: ca.pem
     allow_custom_host: true
     api_version: v9.1
+    requests_per_day: 40000
+    max_in_flight: 8
 destinations:
   loyalty-members:
     connection: sales
@@ -60,19 +63,21 @@ destinations:
 			"sales": {Name: "sales", Line: 3, URL: "https://contoso.crm4.dynamics.com", Tenant: "5c1d2f6e-1111-2222-3333-444455556666",
 				Credential: "secretsmanager:penstock/sales", Authority: "https://login.microsoftonline.com", APIVersion: "v9.2"},
 			"emulator": {Name: "emulator", Line: 7, URL: "http://127.0.0.1:8080", Credential: "file:conf/secret.json",
-				Authority: "https://127.0.0.1:8443", CAFile: "conf/ca.pem", AllowCustomHost: true, APIVersion: "v9.1"},
+				Authority: "https://127.0.0.1:8443", CAFile: "conf/ca.pem", AllowCustomHost: true, APIVersion: "v9.1", RequestsPerDay: 40000, InFlight: 8},
 		},
 		Destinations: map[string]*Destination{
-			"loyalty-members": {Name: "loyalty-members", Line: 15, Connection: "sales", Table: "contact", Mode: Upsert,
-				Key: []string{"emailaddress1"}, Audiences: []string{"admin", "business"}, Nulls: SkipNulls,
+			"loyalty-members": {Name: "loyalty-members", Line: 17, Connection: "sales", Table: "contact", Mode: Upsert,
+				Key: []string{"emailaddress1"}, Audiences: []string{"admin", "business"}, Values: Values{Nulls: SkipNulls},
+				Duplicates: LastWins, Clear: ClearRows, MaxDeletes: MaxDeletes{Percent: 20},
 				Columns: []Column{
-					{From: "Email", Line: 22, To: "emailaddress1"},
-					{From: "Tier", Line: 23, To: "new_tier", Choice: "label"},
-					{From: "Account", Line: 24, To: "parentcustomerid", Table: "account"},
-					{From: "Notes", Line: 25, Skip: true},
+					{From: "Email", Line: 24, To: "emailaddress1"},
+					{From: "Tier", Line: 25, To: "new_tier", Choice: "label"},
+					{From: "Account", Line: 26, To: "parentcustomerid", Table: "account"},
+					{From: "Notes", Line: 27, Skip: true},
 				}, Rejects: Rejects{MaxPercent: 1}},
-			"log": {Name: "log", Line: 27, Connection: "emulator", Table: "new_log", Mode: Append, Format: "jsonl",
-				Audiences: []string{"admin"}, Nulls: ClearNulls, Parallel: 4, Rejects: Rejects{MaxPercent: 10}},
+			"log": {Name: "log", Line: 29, Connection: "emulator", Table: "new_log", Mode: Append, Files: Files{Format: "jsonl"},
+				Audiences: []string{"admin"}, Values: Values{Nulls: ClearNulls}, Parallel: 4, Rejects: Rejects{MaxPercent: 10},
+				Duplicates: LastWins, Clear: ClearRows, MaxDeletes: MaxDeletes{Percent: 20}},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -100,45 +105,9 @@ func TestAuthorityFollowsTheCloud(t *testing.T) {
 	}
 }
 
-// syntax are documents that a JSON Schema never sees, or cannot judge.
-var syntax = []sample{
-	{"empty", "", false},
-	{"comment only", "# nothing\n", false},
-	{"byte order mark and CRLF", "\ufeff" + strings.ReplaceAll(base, "\n", "\r\n"), true},
-	{"not UTF-8", "connections:\n  a\xff: 1\n", false},
-	{"tab indentation", "connections:\n\tsales: {}\n", false},
-	{"open bracket", "connections: {sales: {\n", false},
-	{"colon in value", conn + "destinations:\n  d: a: b\n", false},
-	{"two documents", conn + "---\na: 1\n", false},
-	{"duplicate field", "connections:\n  sales:\n    url: https://a.crm.dynamics.com\n    credential: env:X\n    url: https://b.crm.dynamics.com\n", false},
-	{"duplicate destination", conn + "destinations:\n  d: {connection: sales, table: a, mode: append}\n  d: {connection: sales, table: b, mode: append}\n", false},
-	{"anchor and alias", "connections:\n  a: &x {url: https://a.crm.dynamics.com, credential: env:X}\n  b: *x\n", false},
-	{"merge key", "connections:\n  a: {url: https://a.crm.dynamics.com, credential: env:X}\n  b:\n    <<: {tenant: x}\n", false},
-	{"tag", "connections:\n  a: !!map {url: https://a.crm.dynamics.com, credential: env:X}\n", false},
-	{"complex key", "? connections\n: {}\n", false},
-	{"control character", "connections:\n  a: {url: https://a.crm.dynamics.com, credential: \"env:\\x01\"}\n", false},
-	{"unknown connection", conn + "destinations:\n  d: {connection: sale, table: contact, mode: append}\n", false},
-	{"unknown connection of several", conn + "  other: {url: https://o.crm.dynamics.com, credential: env:X}\ndestinations:\n  d: {connection: marketing, table: contact, mode: append}\n", false},
-	{"two columns to one", withColumns("      Mail: emailaddress1\n"), false},
-	{"key not mapped", conn + "destinations:\n  d:\n    connection: sales\n    table: contact\n    mode: upsert\n    key: emailaddress1\n    columns:\n      A: firstname\n", false},
-	{"many at once", `connections:
-  sales:
-    enviroment: {region: crm4, name: contoso}
-    credental: env:X
-    allow_custom_host: 1
-destinations:
-  Members:
-    connection: sales
-    table: Contact
-    mode: mirror
-    key: 5
-    columns: [a, b]
-`, false},
-}
-
 func TestErrorTexts(t *testing.T) {
 	var got strings.Builder
-	for _, s := range append(append([]sample(nil), samples...), syntax...) {
+	for _, s := range slices.Concat(samples, syntax) {
 		_, err := Parse([]byte(s.doc), "penstock.yaml")
 		if (err == nil) != s.good {
 			t.Errorf("%s: error %v, want good: %v", s.name, err, s.good)
@@ -164,7 +133,7 @@ func TestErrorTexts(t *testing.T) {
 
 // TestErrorsAreFaults: each carries file, line and kind, none a value that may be a secret (rule S2).
 func TestErrorsAreFaults(t *testing.T) {
-	for _, s := range append(append([]sample(nil), samples...), syntax...) {
+	for _, s := range slices.Concat(samples, syntax) {
 		_, err := Parse([]byte(s.doc), "penstock.yaml")
 		if s.good {
 			continue
@@ -223,7 +192,7 @@ func TestLookUp(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range append(append([]sample(nil), samples...), syntax...) {
+	for _, s := range slices.Concat(samples, syntax) {
 		f.Add([]byte(s.doc))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -243,9 +212,27 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		for name, d := range c.Destinations {
-			if !namePattern.MatchString(name) || c.Connections[d.Connection] == nil || d.Table == "" || d.Mode == "" {
+			if !namePattern.MatchString(name) || c.Connections[d.Connection] == nil || d.Table == "" || !sound(d) {
 				t.Fatalf("accepted %+v", d)
 			}
 		}
 	})
+}
+
+// sound holds for destinations whose parts agree about what is identified and deleted.
+func sound(d *Destination) bool {
+	identified := len(d.Key) + len(d.MatchOn)
+	switch {
+	case !slices.Contains(modes, string(d.Mode)):
+	case len(d.Key) > 0 && len(d.MatchOn) > 0, d.Mode == Append && identified > 0:
+	case d.Mode != Append && d.Mode != Truncate && identified == 0:
+	case d.Mode.Clears() == (len(d.Filter) == 0 && !d.AllowWholeTable), len(d.Filter) > 0 && d.AllowWholeTable:
+	case d.MaxDeletes.Percent < 0 || d.MaxDeletes.Percent > 100 || d.MaxDeletes.Count < 0:
+	default:
+		return !slices.ContainsFunc(d.Columns, func(c Column) bool {
+			leads := c.To != "" || c.Associate != ""
+			return c.Skip == leads || c.Value != nil && (c.Template != "" || c.Default != nil)
+		})
+	}
+	return false
 }

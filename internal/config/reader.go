@@ -128,15 +128,15 @@ func (r *reader) text(to *string) func(ast.Node, string) {
 // oneOf reads a string that must be one of the choices.
 func (r *reader) oneOf(to *string, choices ...string) func(ast.Node, string) {
 	return func(n ast.Node, where string) {
-		var s string
-		if r.text(&s)(n, where); s == "" {
-			return
-		}
-		if !slices.Contains(choices, s) {
+		s, ok := textOf(n)
+		switch {
+		case !ok:
+			r.wrongType(n, where, "one of "+strings.Join(choices, ", "))
+		case !slices.Contains(choices, s):
 			r.mustBe(n, where, s, choices)
-			return
+		default:
+			*to = s
 		}
-		*to = s
 	}
 }
 
@@ -202,12 +202,15 @@ func (r *reader) number(to *float64, low, high float64, whole bool) func(ast.Nod
 			return
 		}
 		if f < low || f > high {
-			r.add(lineOf(n), "%s", in(where, fmt.Sprintf("%v is out of range", f))).Advise("from %v to %v", low, high)
+			r.add(lineOf(n), "%s", in(where, fmt.Sprintf("%v is out of range", f))).Advise("from %s to %s", plain(low), plain(high))
 			return
 		}
 		*to = f
 	}
 }
+
+// plain writes a bound out: 1000000000, not 1e+09.
+func plain(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // wrongType names what was found and what is wanted, never the value itself
 // (rule S2: somebody may have pasted a secret here).

@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // base is a good configuration; the samples below vary one thing of it.
 const base = `connections:
   sales:
@@ -35,7 +37,10 @@ type sample struct {
 	good bool
 }
 
-var samples = []sample{
+var samples = slices.Concat(fileSamples, modeSamples, optionSamples, formatSamples, valueSamples, columnSamples)
+
+// fileSamples are about the file as a whole, connections, and what every destination has.
+var fileSamples = []sample{
 	{"base", base, true},
 	{"connections only", conn, true},
 	{"all of a connection", `connections:
@@ -47,44 +52,17 @@ var samples = []sample{
     ca_file: ca.pem
     allow_custom_host: false
     api_version: v9.1
+    requests_per_day: 40000
+    max_in_flight: 8
 `, true},
-	{"all of a destination", conn + `destinations:
-  d:
-    connection: sales
-    table: contact
-    mode: upsert
-    key: emailaddress1
-    format: jsonl
-    audiences: [admin, business]
-    nulls: clear
-    parallel: 4
-    rejects: {max_percent: 0.5}
-    columns:
-      Email: emailaddress1
-      Tier: {to: new_tier, choice: label}
-      Account: {to: parentcustomerid, table: account, by: id}
-      Notes: {skip: true}
-      Kept: {to: description, skip: false}
-`, true},
-	{"append", withDestination("mode: append"), true},
-	{"append with key", withDestination("mode: append, key: contactid"), false},
-	{"upsert without key", withDestination("mode: upsert"), false},
-	{"upsert with empty key", withDestination("mode: upsert, key: []"), false},
-	{"key twice", withDestination("mode: upsert, key: [a, a]"), false},
-	{"key of several", withDestination("mode: upsert, key: [a, b]"), true},
-	{"mode truncate", withDestination("mode: truncate, key: a"), false},
-	{"mode misspelled", withDestination("mode: upsrt, key: a"), false},
-	{"mode missing", withDestination("key: a"), false},
 	{"table missing", conn + "destinations: {d: {connection: sales, mode: append}}\n", false},
 	{"table with capitals", conn + "destinations: {d: {connection: sales, table: Contact, mode: append}}\n", false},
 	{"segment", conn + "destinations: {d: {connection: sales, segment: {name: x}, mode: append}}\n", false},
 	{"connection missing", conn + "destinations: {d: {table: contact, mode: append}}\n", false},
 	{"unknown field", withDestination("mode: append, colums: {a: b}"), false},
-	{"format xml", withDestination("mode: append, format: xml"), false},
 	{"audience unknown", withDestination("mode: append, audiences: [everyone]"), false},
 	{"audiences as text", withDestination("mode: append, audiences: admin"), false},
 	{"audiences empty", withDestination("mode: append, audiences: []"), false},
-	{"nulls unknown", withDestination("mode: append, nulls: keep"), false},
 	{"parallel 0", withDestination("mode: append, parallel: 0"), false},
 	{"parallel 1.5", withDestination("mode: append, parallel: 1.5"), false},
 	{"parallel text", withDestination("mode: append, parallel: many"), false},
@@ -93,23 +71,6 @@ var samples = []sample{
 	{"percent 0", withDestination("mode: append, rejects: {max_percent: 0}"), true},
 	{"rejects empty", withDestination("mode: append, rejects: {}"), true},
 	{"rejects unknown field", withDestination("mode: append, rejects: {max: 1}"), false},
-	{"columns empty", withDestination("mode: append, columns: {}"), false},
-	{"columns null", withDestination("mode: append, columns: "), false},
-	{"column to a number", withColumns("      A: 5\n"), false},
-	{"column with capitals", withColumns("      A: FirstName\n"), false},
-	{"column without to", withColumns("      A: {choice: label}\n"), false},
-	{"column empty mapping", withColumns("      A: {}\n"), false},
-	{"skip and to", withColumns("      A: {to: firstname, skip: true}\n"), false},
-	{"skip false alone", withColumns("      A: {skip: false}\n"), false},
-	{"choice by name", withColumns("      A: {to: new_tier, choice: name}\n"), false},
-	{"choice and table", withColumns("      A: {to: new_tier, choice: label, table: account}\n"), false},
-	{"round", withColumns("      A: {to: creditlimit, round: true}\n"), true},
-	{"round no", withColumns("      A: {to: creditlimit, round: false}\n"), true},
-	{"round and choice", withColumns("      A: {to: new_tier, choice: label, round: true}\n"), false},
-	{"lookup by key", withColumns("      A: {to: parentcustomerid, table: account, by: accountnumber}\n"), false},
-	{"column unknown field", withColumns("      A: {to: new_tier, default: 1}\n"), false},
-	{"column with odd name", withColumns("      2024: firstname\n      'a b:c': lastname\n"), true},
-	{"column without name", withColumns("      '': firstname\n"), false},
 
 	{"no connections", "destinations: {d: {connection: a, table: b, mode: append}}\n", false},
 	{"connections empty", "connections: {}\n", false},
@@ -159,7 +120,14 @@ var samples = []sample{
 	{"tenant with slash", withConnection("url: https://a.crm.dynamics.com, tenant: a/b"), false},
 	{"tenant number", withConnection("url: https://a.crm.dynamics.com, tenant: 12"), false},
 	{"allow_custom_host yes", withConnection("url: https://a.crm.dynamics.com, allow_custom_host: yes"), false},
-	{"api_version v8.2", withConnection("url: https://a.crm.dynamics.com, api_version: v8.2"), false},
+	{"api_version v8.2", withConnection("url: https://a.crm.dynamics.com, api_version: v8.2"), true},
+	{"api_version v8.1", withConnection("url: https://a.crm.dynamics.com, api_version: v8.1"), false},
+	{"requests_per_day 0", withConnection("url: https://a.crm.dynamics.com, requests_per_day: 0"), false},
+	{"requests_per_day 1.5", withConnection("url: https://a.crm.dynamics.com, requests_per_day: 1.5"), false},
+	{"requests_per_day text", withConnection("url: https://a.crm.dynamics.com, requests_per_day: all"), false},
+	{"max_in_flight 1", withConnection("url: https://a.crm.dynamics.com, max_in_flight: 1"), true},
+	{"max_in_flight 0", withConnection("url: https://a.crm.dynamics.com, max_in_flight: 0"), false},
+	{"max_in_flight 53", withConnection("url: https://a.crm.dynamics.com, max_in_flight: 53"), false},
 	{"api_version number", withConnection("url: https://a.crm.dynamics.com, api_version: 9.2"), false},
 	{"ca_file blank", withConnection("url: https://a.crm.dynamics.com, ca_file: ' '"), false},
 }

@@ -3,11 +3,16 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -68,8 +73,9 @@ func TestSchemaAndParseAgree(t *testing.T) {
 	}
 }
 
-// TestSchemaTeaches keeps a description at every field that an editor offers.
-func TestSchemaTeaches(t *testing.T) {
+// definitions are the schema's sections and their fields.
+func definitions(t *testing.T) map[string]map[string]string {
+	t.Helper()
 	data, err := os.ReadFile(schemaFile)
 	if err != nil {
 		t.Fatal(err)
@@ -84,12 +90,39 @@ func TestSchemaTeaches(t *testing.T) {
 	if err := json.Unmarshal(data, &schema); err != nil {
 		t.Fatal(err)
 	}
-	for _, def := range []string{"connection", "destination"} {
-		if len(schema.Defs[def].Properties) == 0 {
-			t.Errorf("%s has no properties", def)
+	all := map[string]map[string]string{}
+	for def, section := range schema.Defs {
+		all[def] = map[string]string{}
+		for name, p := range section.Properties {
+			all[def][name] = p.Description
 		}
-		for name, p := range schema.Defs[def].Properties {
-			if p.Description == "" {
+	}
+	return all
+}
+
+// TestSchemaTeaches keeps a description at every field that an editor offers,
+// and the fields those that Parse knows: what it says of a field unlike all others.
+func TestSchemaTeaches(t *testing.T) {
+	stranger := "{qwertzuiopasdf: 1}"
+	for def, doc := range map[string]string{
+		"connection":  "connections: {a: " + stranger + "}\n",
+		"destination": "destinations: {a: " + stranger + "}\n",
+		"options":     withDestination("mode: append, options: " + stranger),
+		"mapped":      withColumns("      A: " + stranger + "\n"),
+	} {
+		_, err := Parse([]byte(doc), "penstock.yaml")
+		_, list, found := strings.Cut(fmt.Sprint(err), "(known are ")
+		list, _, _ = strings.Cut(list, ")")
+		if !found {
+			t.Fatalf("%s: Parse does not list its fields: %v", def, err)
+		}
+		known := slices.DeleteFunc(strings.Split(list, ", "), func(name string) bool { return name == "segment" }) // refused by both
+		fields := definitions(t)[def]
+		if diff := cmp.Diff(slices.Sorted(slices.Values(known)), slices.Sorted(maps.Keys(fields))); diff != "" {
+			t.Errorf("%s: the schema has other fields than Parse:\n%s", def, diff)
+		}
+		for name, description := range fields {
+			if description == "" {
 				t.Errorf("%s.%s has no description", def, name)
 			}
 		}

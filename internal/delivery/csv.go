@@ -18,25 +18,16 @@ import (
 //   - A line end inside quotes stays as the file has it, and so does a CR that stands alone.
 //   - A row that breaks the quoting rules is rejected up to the end of the line on which it breaks them.
 type csvReader struct {
-	in       *window
-	limits   Limits
-	style    Style
-	columns  []string
-	ignored  []string // the names of Penstock's own columns, all behind the others
-	detected bool     // the dialect is not just assumed
-	split    splitter
-	number   int64
-	row      row.Row
-	reject   row.Reject
-	err      error // why there are no more rows
-}
-
-func openCSV(in *window, limits Limits, bom bool) (Reader, error) {
-	c := newCSV(in, limits, Style{Format: CSV, BOM: bom})
-	if err := c.readHeader(); err != nil {
-		return nil, err
-	}
-	return c, nil
+	in      *window
+	limits  Limits
+	style   Style
+	columns []string
+	ignored []string // the names of Penstock's own columns, all behind the others
+	split   splitter
+	number  int64
+	row     row.Row
+	reject  row.Reject
+	err     error // why there are no more rows
 }
 
 func newCSV(in *window, limits Limits, style Style) *csvReader {

@@ -1,17 +1,12 @@
 package delivery
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"io"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"penstock/internal/fault"
 )
 
 func jsonOf(t testing.TB, src Source, hints Hints) string {
@@ -95,13 +90,15 @@ func TestStoredFormats(t *testing.T) {
 	how := Detected{Format: CSV, Compression: "gzip", Encoding: "utf-16le", Dialect: Dialect{Delimiter: ";", Quote: "'", Escape: MySQL, Null: "NULL"},
 		Header: HeaderNone, Names: []string{"a"}, Sheet: "S", Evidence: []string{"x"}}
 	cursor := Cursor{Object: 1, Row: 2, InObject: 3, Offset: 4, Skip: 5, Line: 6, Before: 7, State: 2, Columns: []string{"a"}, Ignored: []string{"_line"}}
+	ended := Cursor{Row: 2, InObject: 2, Ended: true, Sums: []string{"x"}, Hashed: &Hashed{Object: 1, Bytes: 3, State: []byte("sha")}}
 	for _, tc := range []struct {
 		value, again any
 		want         string
 	}{
 		{how, &Detected{}, `{"format":"csv","compression":"gzip","encoding":"utf-16le","dialect":{"delimiter":";","quote":"'","escape":"mysql","null":"NULL"},"header":"none","names":["a"],"sheet":"S","evidence":["x"]}`},
 		{cursor, &Cursor{}, `{"object":1,"row":2,"in_object":3,"offset":4,"skip":5,"line":6,"before":7,"state":2,"columns":["a"],"ignored":["_line"]}`},
-		{Frames{Block: 1, Size: 2, Ends: []int64{3}, SHA256: "x"}, &Frames{}, `{"block":1,"size":2,"ends":[3],"sha256":"x"}`},
+		{ended, &Cursor{}, `{"object":0,"row":2,"in_object":2,"ended":true,"sums":["x"],"hashed":{"object":1,"bytes":3,"state":"c2hh"}}`},
+		{Frames{Part: 1, From: 2, End: 4, Whole: true, SHA256: "x"}, &Frames{}, `{"part":1,"from":2,"end":4,"whole":true,"sha256":"x"}`},
 	} {
 		text, err := json.Marshal(tc.value)
 		if err != nil || string(text) != tc.want {
@@ -113,66 +110,5 @@ func TestStoredFormats(t *testing.T) {
 		if again, _ := json.Marshal(tc.again); string(again) != tc.want {
 			t.Errorf("read back: %s", again)
 		}
-	}
-}
-
-func TestReframe(t *testing.T) {
-	const block = 64 << 10
-	r := rand.New(rand.NewPCG(1, 4))
-	var text strings.Builder
-	text.WriteString("n,m\n")
-	for text.Len() < 2*block+1000 {
-		text.WriteString(strings.Repeat("x", r.IntN(30)) + ",\"a\nb\"\n")
-	}
-	src := delivered("a.csv.gz", gzipped(text.String()))
-	how := detected(t, src, Hints{})
-	var copied bytes.Buffer
-	frames, err := reframe(t.Context(), src.From, src.Objects[0], &copied, Limits{}, block)
-	if err != nil || frames.Size != int64(text.Len()) || len(frames.Ends) != 3 {
-		t.Fatal(frames, err)
-	}
-	rows := mustOpenAll(t, src, Hints{})
-	want, err := all(rows)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if sum, err := rows.Sum(t.Context()); err != nil || sum != frames.SHA256 {
-		t.Errorf("the object's hash: %s, %s, %v", sum, frames.SHA256, err)
-	}
-	opened := int64(-1)
-	framed := Source{Objects: []Object{frames.Object(src.Objects[0])}, From: Framed{Opener: src.From, Frames: map[string]*Frames{"a.csv.gz": frames},
-		Copy: func(_ context.Context, _ Object, offset int64) (io.ReadCloser, error) {
-			opened = offset
-			return io.NopCloser(bytes.NewReader(copied.Bytes()[offset:])), nil
-		}}}
-	rows, err = OpenAll(t.Context(), framed, how, Limits{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	for range len(want) - 3 {
-		if _, err := rows.Next(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cursor := rows.Cursor()
-	resumed, err := Resume(t.Context(), framed, how, Limits{}, &cursor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resumed.Close()
-	got, err := all(resumed)
-	if diff := cmp.Diff(want[len(want)-3:], got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
-	}
-	if opened != frames.Ends[1] {
-		t.Errorf("the copy was opened at byte %d, not at block 3", opened)
-	}
-	if _, err := framed.From.OpenFrom(t.Context(), framed.Objects[0], frames.Size); err != nil {
-		t.Errorf("at the end: %v", err)
-	}
-	frames.Ends = nil
-	if _, err := framed.From.OpenFrom(t.Context(), framed.Objects[0], 0); !fault.Is(err, fault.Broken) {
-		t.Errorf("an index that is none: %v", err)
 	}
 }

@@ -27,6 +27,6 @@
 // nothing; Raw is the row as UTF-8, and RejectWriter gives back the very bytes that came.
 //
 // Reading can stop at any row and go on elsewhere (rule P2). Rows.Cursor names object, offset in the unpacked
-// object, line and parser state; Resume goes on there. Compressed objects are unpacked again from their
-// beginning for it, unless Reframe has copied them into blocks that can be entered anywhere.
+// object, line and parser state, and the hash so far; Resume goes on there. Compressed objects are unpacked again
+// from their beginning for it, unless Reframe has copied them into parts that can be entered anywhere.
 package delivery

@@ -33,13 +33,13 @@ var foreign = []signature{
 func refuseForeign(head []byte, name string) error {
 	for _, s := range slices.Concat(packed, foreign) {
 		if bytes.HasPrefix(head, []byte(s.magic)) {
-			return fault.New(fault.Refused, "unsupported_format", "the file is %s, which cannot be read yet", s.what).
+			return fault.New(fault.Refused, "unsupported_format", "the file is %s, where text was expected", s.what).
 				Advise("%s", s.advice).At(name, 0, "")
 		}
 	}
 	if encoding := otherEncoding(head); encoding != "" {
-		return fault.New(fault.Refused, "unsupported_encoding", "this looks like %s; only UTF-8 can be read", encoding).
-			Advise("save the file as UTF-8").At(name, 0, "")
+		return fault.New(fault.Refused, "unsupported_encoding", "this looks like %s, where UTF-8 was expected", encoding).
+			Advise("deliver all parts in one encoding, or save the file as UTF-8").At(name, 0, "")
 	}
 	return nil
 }

@@ -35,11 +35,10 @@ func RoleOf(key string) Role {
 		return Aside
 	case name == "_SUCCESS":
 		return Marker
-	case lower == "manifest", strings.HasSuffix(lower, "_manifest"), strings.HasSuffix(lower, "-manifest"), strings.HasSuffix(lower, ".manifest"),
-		strings.HasSuffix(lower, "manifest.json"), strings.HasSuffix(lower, "-manifest.csv"):
+	case strings.HasSuffix(lower, "manifest"), strings.HasSuffix(lower, "manifest.json"), strings.HasSuffix(lower, "-manifest.csv"):
 		return Manifest
-	case strings.HasPrefix(name, "_"), strings.HasPrefix(name, "."):
-		return Aside
+	case strings.HasPrefix(name, "_"), strings.HasPrefix(name, "."), strings.HasSuffix(lower, ".csv.metadata"), strings.HasSuffix(lower, ".txt.metadata"):
+		return Aside // Athena describes a result in NAME.csv.metadata beside it
 	}
 	return Part
 }

@@ -25,7 +25,7 @@ func TestRoleOf(t *testing.T) {
 	for key, want := range map[string]Role{
 		"in/a/b/people.csv": Part, "run/0000_part_00": Part, "run/part-00000-x.snappy.parquet": Part, "run/manifesto.csv": Part,
 		"run/_SUCCESS": Marker, "run/_success": Aside,
-		"run/unload_manifest": Manifest, "run/manifest": Manifest, "run/20260301-manifest.csv": Manifest, "run/manifest.json": Manifest,
+		"run/unload_manifest": Manifest, "run/manifest": Manifest, "run/xmanifest": Manifest, "run/Manifest": Manifest, "run/20260301-manifest.csv": Manifest, "run/manifest.json": Manifest,
 		"run/": Aside, "run/_committed_1": Aside, "run/.part.crc": Aside, "run/_started": Aside,
 	} {
 		if got := RoleOf(key); got != want {

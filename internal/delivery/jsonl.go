@@ -43,11 +43,6 @@ func newJSON(in *window, limits Limits, style Style) *jsonlReader {
 	return j
 }
 
-func openJSONL(in *window, limits Limits, bom bool) (Reader, error) {
-	j := newJSON(in, limits, Style{Format: JSONL, BOM: bom})
-	return j, j.begin()
-}
-
 // begin looks at the first line.
 func (j *jsonlReader) begin() error {
 	line, _, err := j.line()

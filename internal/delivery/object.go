@@ -30,11 +30,8 @@ type Object struct {
 // Files opens objects that are files of this machine, where they lie.
 type Files struct{}
 
-// Open opens a file that must still have the size it was delivered with; its
-// content is held against SHA256 by whoever reads it whole.
-func (Files) Open(_ context.Context, o Object) (io.ReadCloser, error) { return openFile(o) }
-
-// OpenFrom opens a file at an offset.
+// OpenFrom opens a file, which must still have the size it was delivered with, at
+// an offset; its content is held against SHA256 by whoever reads it whole.
 func (Files) OpenFrom(_ context.Context, o Object, offset int64) (io.ReadCloser, error) {
 	f, err := openFile(o)
 	if err != nil {
@@ -72,13 +69,8 @@ func openFile(o Object) (*os.File, error) {
 // Bucket opens objects in S3, in the very version that was delivered.
 type Bucket struct{ Client *s3.Client }
 
-// Open reads an object by its version, or where the bucket keeps none, by its
-// ETag: one that was replaced in the meantime is refused, never mixed.
-func (b Bucket) Open(ctx context.Context, o Object) (io.ReadCloser, error) {
-	return b.get(ctx, o, "")
-}
-
-// OpenFrom reads an object from an offset. A connection that is lost is taken up again where it was.
+// OpenFrom reads an object from an offset, by its version, or where the bucket keeps none, by its ETag:
+// one that was replaced in the meantime is refused, never mixed. A connection that is lost is taken up again where it was.
 func (b Bucket) OpenFrom(ctx context.Context, o Object, offset int64) (io.ReadCloser, error) {
 	return openSteady(ctx, b, o, offset)
 }

@@ -21,6 +21,8 @@ type Rows struct {
 	first   int   // the object that gave the columns
 	streams []*stream
 	sums    []string // SHA-256 of each object, where it was read whole
+	hashed  *Hashed  // of an object that was not, in an earlier reading
+	resumed *Cursor  // behind the last row
 	err     error
 }
 
@@ -31,6 +33,8 @@ type partReader interface {
 	goOnWith(r *Rows, object int, at *Cursor) error
 	// cursor notes where in the object the next row begins.
 	cursor(c *Cursor)
+	// restore knows again what a cursor says of the columns.
+	restore(at *Cursor) error
 	// left gives back what the object held.
 	left()
 }
@@ -91,7 +95,12 @@ func (r *Rows) open(at *Cursor) error {
 	}
 	r.closeStreams()
 	clear(r.sums)
-	r.object, r.number, r.before = at.Object, at.Row, at.Row-at.InObject
+	copy(r.sums, at.Sums)
+	r.object, r.number, r.before, r.hashed = at.Object, at.Row, at.Row-at.InObject, at.Hashed
+	if at.Ended {
+		r.resumed, r.err = at, io.EOF
+		return r.reader.restore(at)
+	}
 	return r.reader.goOnWith(r, at.Object, at)
 }
 
@@ -167,7 +176,7 @@ func (r *Rows) leave() error {
 func (r *Rows) stream(object, ahead int) *stream {
 	for i := object; i < len(r.src.Objects) && i <= object+ahead; i++ {
 		if r.streams[i] == nil {
-			r.streams[i] = openStream(r.ctx, r.src, i, r.how.Encoding, r.limits, 0)
+			r.streams[i] = openStream(r.ctx, r.src, i, r.how.Encoding, r.limits, 0, nil)
 		}
 	}
 	return r.streams[object]

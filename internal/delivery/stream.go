@@ -3,10 +3,7 @@ package delivery
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"io"
 
 	"penstock/internal/delivery/charset"
@@ -21,6 +18,9 @@ type stream struct {
 	free   chan []byte
 	stop   context.CancelFunc
 
+	object int
+	offset int64 // of the unpacked object, where reading began
+
 	cur   block
 	text  []byte // unread of cur
 	out   int64  // bytes of text handed out
@@ -33,28 +33,38 @@ type block struct {
 	buf  []byte
 	text []byte
 	raw  int64 // where its text begins in the unpacked object
+	hash hashState
 	err  error
 	sum  string
 }
 
+// hashState is the hash of so many first bytes of an object that is not compressed.
+type hashState struct {
+	bytes int64
+	state []byte // nil: not known
+}
+
 // mark says that the text from out on begins at byte raw of the unpacked object.
-type mark struct{ out, raw int64 }
+type mark struct {
+	out, raw int64
+	hash     hashState
+}
 
 const (
 	streamBlock  = 128 << 10
 	streamBlocks = 8 // in flight
 )
 
-// openStream begins to read an object from a byte of its unpacked content.
-func openStream(ctx context.Context, src Source, i int, e charset.Encoding, limits Limits, offset int64) *stream {
+// openStream begins to read an object from a byte of its unpacked content, and goes on with its hash.
+func openStream(ctx context.Context, src Source, i int, e charset.Encoding, limits Limits, offset int64, begun *Hashed) *stream {
 	ctx, stop := context.WithCancel(ctx)
-	s := &stream{blocks: make(chan block, streamBlocks), free: make(chan []byte, streamBlocks), stop: stop}
+	s := &stream{object: i, offset: offset, blocks: make(chan block, streamBlocks), free: make(chan []byte, streamBlocks), stop: stop}
 	for range streamBlocks {
 		s.free <- nil
 	}
 	go func() {
 		defer close(s.blocks)
-		sum, err := s.produce(ctx, src, i, e, limits, offset)
+		sum, err := s.produce(ctx, src, e, limits, begun)
 		if err == nil {
 			err = io.EOF
 		}
@@ -73,14 +83,17 @@ func (s *stream) send(ctx context.Context, b block) bool {
 }
 
 // produce sends the object's text in blocks.
-func (s *stream) produce(ctx context.Context, src Source, i int, e charset.Encoding, limits Limits, offset int64) (sum string, err error) {
-	o := src.Objects[i]
-	body, err := openBody(ctx, src.From, o, limits, offset)
+func (s *stream) produce(ctx context.Context, src Source, e charset.Encoding, limits Limits, begun *Hashed) (sum string, err error) {
+	o := src.Objects[s.object]
+	body, err := openBody(ctx, src.From, o, limits, s.offset)
 	if err != nil {
 		return "", err
 	}
 	defer body.Close()
-	d := decoding{r: body, encoding: e, raw: offset}
+	if begun != nil && begun.Object == s.object {
+		body.goOnHashing(begun, s.offset)
+	}
+	d := decoding{r: body, encoding: e, raw: s.offset}
 	for {
 		var buf []byte
 		select {
@@ -91,7 +104,7 @@ func (s *stream) produce(ctx context.Context, src Source, i int, e charset.Encod
 		if buf == nil {
 			buf = make([]byte, 0, streamBlock)
 		}
-		b := block{buf: buf, raw: d.raw}
+		b := block{buf: buf, raw: d.raw, hash: body.hashState()}
 		b.text, err = d.fill(buf[:0])
 		if len(b.text) > 0 && !s.send(ctx, b) {
 			return "", ctx.Err()
@@ -175,7 +188,7 @@ func (s *stream) Read(p []byte) (int, error) {
 			continue
 		}
 		s.cur, s.text = b, b.text
-		s.marks = append(s.marks, mark{out: s.out, raw: b.raw})
+		s.marks = append(s.marks, mark{out: s.out, raw: b.raw, hash: b.hash})
 	}
 	n := copy(p, s.text)
 	s.text = s.text[n:]
@@ -183,16 +196,20 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// at says where to begin again to come to a place in the text: a byte of the unpacked object, and how
-// much text to pass over from there. Places are asked for in ascending order.
-func (s *stream) at(out int64) (offset, skip int64) {
+// at says where to begin again to come to a place in the text: a byte of the unpacked object, how much
+// text to pass over from there, and the hash up to there or a little further. Places are asked for in ascending order.
+func (s *stream) at(out int64) (offset, skip int64, hashed *Hashed) {
 	for len(s.marks) > 1 && s.marks[1].out <= out {
 		s.marks = s.marks[1:]
 	}
 	if len(s.marks) == 0 {
-		return 0, out
+		return s.offset, out, nil
 	}
-	return s.marks[0].raw, out - s.marks[0].out
+	m := s.marks[0]
+	if m.hash.state != nil {
+		hashed = &Hashed{Object: s.object, Bytes: m.hash.bytes, State: m.hash.state}
+	}
+	return m.raw, out - m.out, hashed
 }
 
 // Close stops the goroutine and waits for it.
@@ -207,32 +224,30 @@ type body struct {
 	io.Reader
 	closers []io.Closer
 	raw     io.Reader // of the object itself, nil where it is not read in one go
-	hash    hash.Hash
+	hash    *hasher
+	plain   bool   // it is not compressed
+	sum     string // SHA-256 of the object, where it is known already
 }
 
 // openBody opens an object at a byte of its unpacked content and looks for itself how it is compressed.
 func openBody(ctx context.Context, from Opener, o Object, limits Limits, offset int64) (*body, error) {
 	if o.Size == 0 {
-		return &body{Reader: bytes.NewReader(nil), hash: sha256.New(), raw: bytes.NewReader(nil)}, nil
+		return &body{Reader: bytes.NewReader(nil), hash: newHasher(), raw: bytes.NewReader(nil)}, nil
 	}
-	stream, err := from.OpenFrom(ctx, o, 0)
+	if f, ok := from.(Framed); ok && f.holds(o, offset) {
+		return f.open(ctx, offset)
+	}
+	kind, whole, raw, err := openSniffed(ctx, from, o)
 	if err != nil {
 		return nil, err
 	}
-	b := &body{closers: []io.Closer{stream}, hash: sha256.New()}
-	head := make([]byte, unpack.SniffBytes)
-	n, err := io.ReadFull(stream, head)
-	if err != nil && err != io.ErrUnexpectedEOF {
-		b.Close()
-		return nil, fmt.Errorf("read %s: %w", o.Name(), err)
-	}
-	kind := unpack.Sniff(head[:n])
 	if kind == unpack.None && offset > 0 {
-		b.Close()
+		raw.Close()
 		stream, err := from.OpenFrom(ctx, o, offset)
-		return &body{Reader: stream, closers: []io.Closer{stream}}, err
+		return &body{Reader: stream, closers: []io.Closer{stream}, plain: true}, err
 	}
-	if err := b.unpack(ctx, from, o, limits, kind, io.MultiReader(bytes.NewReader(head[:n]), stream)); err != nil {
+	b := &body{closers: []io.Closer{raw}, hash: newHasher(), plain: kind == unpack.None}
+	if err := b.unpack(ctx, from, o, limits, kind, whole); err != nil {
 		b.Close()
 		return nil, err
 	}
@@ -241,6 +256,40 @@ func openBody(ctx context.Context, from Opener, o Object, limits Limits, offset 
 		return nil, fmt.Errorf("unpack %s up to byte %d: %w", o.Name(), offset, err)
 	}
 	return b, nil
+}
+
+// openSniffed opens an object from its beginning and looks how it is compressed. To be closed is raw.
+func openSniffed(ctx context.Context, from Opener, o Object) (kind unpack.Kind, whole io.Reader, raw io.ReadCloser, err error) {
+	if raw, err = from.OpenFrom(ctx, o, 0); err != nil {
+		return unpack.None, nil, nil, err
+	}
+	head := make([]byte, unpack.SniffBytes)
+	n, err := io.ReadFull(raw, head)
+	if err != nil && err != io.ErrUnexpectedEOF {
+		raw.Close()
+		return unpack.None, nil, nil, fmt.Errorf("read %s: %w", o.Name(), err)
+	}
+	return unpack.Sniff(head[:n]), io.MultiReader(bytes.NewReader(head[:n]), raw), raw, nil
+}
+
+// goOnHashing goes on with the hash of an object that is read from an offset.
+func (b *body) goOnHashing(begun *Hashed, offset int64) {
+	if !b.plain || b.hash != nil || begun.Bytes < offset {
+		return
+	}
+	if b.hash = begun.hasher(); b.hash != nil {
+		b.hash.at = offset
+		b.raw = io.TeeReader(b.Reader, b.hash)
+		b.Reader = b.raw
+	}
+}
+
+// hashState is the hash of what was read so far.
+func (b *body) hashState() hashState {
+	if !b.plain || b.hash == nil {
+		return hashState{}
+	}
+	return hashState{b.hash.bytes, b.hash.state()}
 }
 
 func (b *body) unpack(ctx context.Context, from Opener, o Object, limits Limits, kind unpack.Kind, whole io.Reader) error {
@@ -297,17 +346,12 @@ func (b *body) Close() error {
 // finish holds the content against what was delivered, and gives its hash; "" when it was not read whole.
 func (b *body) finish(o Object) (string, error) {
 	if b.raw == nil || b.hash == nil {
-		return "", nil
+		return b.sum, nil
 	}
 	if _, err := io.Copy(io.Discard, b.raw); err != nil { // what stands behind compressed data
 		return "", fmt.Errorf("read %s: %w", o.Name(), err)
 	}
-	sum := hex.EncodeToString(b.hash.Sum(nil))
-	if o.SHA256 != "" && o.SHA256 != sum {
-		return "", fault.New(fault.Refused, "delivery_changed", "the file changed while it was read").At(o.Name(), 0, "").
-			Advise("run again when the file is complete")
-	}
-	return sum, nil
+	return b.hash.finish(o)
 }
 
 // placed adds the file to a fault that knows none.

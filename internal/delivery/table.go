@@ -148,6 +148,8 @@ func (t *tableReader) goOnWith(r *Rows, object int, at *Cursor) error {
 
 func (t *tableReader) cursor(*Cursor) {} // the number of rows says it
 
+func (t *tableReader) restore(*Cursor) error { return nil }
+
 func (t *tableReader) left() {
 	if t.table != nil {
 		t.table.Close()

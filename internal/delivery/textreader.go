@@ -47,7 +47,6 @@ func (t *textReader) beginCSV(style Style) error {
 		return placed(err, t.in.name)
 	}
 	t.csv = newCSV(t.in, t.r.limits, style)
-	t.csv.detected = true
 	t.Reader = t.csv
 	if t.r.how.Header == HeaderNone {
 		return t.csv.positional(t.r.how.Names)
@@ -87,7 +86,7 @@ func (t *textReader) goOnWith(r *Rows, object int, at *Cursor) error {
 // resume reads from the cursor on.
 func (t *textReader) resume(object int, at *Cursor) error {
 	r := t.r
-	r.streams[object] = openStream(r.ctx, r.src, object, r.how.Encoding, r.limits, at.Offset)
+	r.streams[object] = openStream(r.ctx, r.src, object, r.how.Encoding, r.limits, at.Offset, at.Hashed)
 	t.enter(object, aheadObjects)
 	if _, err := io.CopyN(io.Discard, t.from, at.Skip); err != nil {
 		return fmt.Errorf("read %s up to row %d: %w", t.in.name, at.Row, err)
@@ -102,12 +101,19 @@ func (t *textReader) resume(object int, at *Cursor) error {
 	if j.array != nil {
 		j.array = &arrayFrame{name: t.in.name, state: arrayState(at.State), before: at.Before}
 	}
-	return j.restore(at.Columns, at.Ignored)
+	return t.restore(at)
+}
+
+func (t *textReader) restore(at *Cursor) error {
+	if t.json == nil {
+		return nil
+	}
+	return t.json.restore(at.Columns, at.Ignored)
 }
 
 func (t *textReader) cursor(c *Cursor) {
 	c.Line = t.in.line
-	c.Offset, c.Skip = t.from.at(t.base + t.in.passed())
+	c.Offset, c.Skip, c.Hashed = t.from.at(t.base + t.in.passed())
 	if t.json == nil {
 		return
 	}

@@ -2,12 +2,7 @@ package local
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -40,16 +35,24 @@ func NewWorkshop(dir string, steps *run.Steps) (*Workshop, error) {
 	return &Workshop{Steps: steps, Machine: machine, Locks: locks}, nil
 }
 
-// DeliverFile brings a file of this machine into a destination. The file is
-// identified by its path and content: one whose last run did not come to its
-// end goes on with that run. again means that content which was appended before
-// shall be appended once more.
+// DeliverFile brings a file of this machine into a destination.
 func (w *Workshop) DeliverFile(ctx context.Context, path, destination string, again bool) (run.Finished, error) {
-	object, err := inspectFile(path)
+	return w.DeliverFiles(ctx, []string{path}, destination, again)
+}
+
+// DeliverFiles brings files of this machine (see Gather) into a destination, as
+// one delivery. It is identified by their paths and content, in order: one whose
+// last run did not come to its end goes on with that run. again means that
+// content which was appended before shall be appended once more.
+func (w *Workshop) DeliverFiles(ctx context.Context, paths []string, destination string, again bool) (run.Finished, error) {
+	objects, err := Gather(ctx, paths, w.Steps.Limits)
+	if err == nil {
+		err = identify(objects)
+	}
 	if err != nil {
 		return run.Finished{}, err
 	}
-	start, err := w.startOf(ctx, object, destination, again)
+	start, err := w.startOf(ctx, objects, destination, again)
 	if err != nil {
 		return run.Finished{}, err
 	}
@@ -82,9 +85,9 @@ func (w *Workshop) Execute(ctx context.Context, start run.Start) (run.Finished, 
 }
 
 // startOf finds the run to resume, or pins a new one.
-func (w *Workshop) startOf(ctx context.Context, object delivery.Object, destination string, again bool) (run.Start, error) {
+func (w *Workshop) startOf(ctx context.Context, objects []delivery.Object, destination string, again bool) (run.Start, error) {
 	start := run.Start{V: 1, Destination: destination, Arrived: w.Steps.Now(), Again: again,
-		Delivery: run.Delivery{ID: run.DeliveryID(object), Objects: []delivery.Object{object}}}
+		Delivery: run.Delivery{ID: run.DeliveryID(objects...), Objects: objects}}
 	last, err := w.Steps.Latest(ctx, destination, start.Delivery.ID)
 	if err != nil {
 		return run.Start{}, err
@@ -97,7 +100,7 @@ func (w *Workshop) startOf(ctx context.Context, object delivery.Object, destinat
 		case err != nil:
 			return run.Start{}, err
 		case ended.Written > 0 && !again && w.appends(ctx, destination):
-			return run.Start{}, fault.New(fault.Refused, "already_loaded", "run %s has already appended the rows of this very file", last.Run).
+			return run.Start{}, fault.New(fault.Refused, "already_loaded", "run %s has already appended the rows of this very %s", last.Run, fileOrFiles(objects)).
 				Advise("if they are really meant to be there twice, run again with --again")
 		}
 		start.Ordinal = last.Ordinal + 1
@@ -115,30 +118,9 @@ func (w *Workshop) appends(ctx context.Context, destination string) bool {
 	return err == nil && dest.Mode == config.Append
 }
 
-// inspectFile identifies a file by its canonical path and content (rule I1).
-func inspectFile(path string) (delivery.Object, error) {
-	unreadable := func(err error) error {
-		return fault.New(fault.Refused, "delivery_unreadable", "the file cannot be read").At(path, 0, "").Because(err)
+func fileOrFiles(objects []delivery.Object) string {
+	if len(objects) == 1 {
+		return "file"
 	}
-	real, err := filepath.Abs(path)
-	if err == nil {
-		real, err = filepath.EvalSymlinks(real)
-	}
-	if err != nil {
-		return delivery.Object{}, unreadable(err)
-	}
-	f, err := os.Open(real)
-	if err != nil {
-		return delivery.Object{}, unreadable(err)
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return delivery.Object{}, unreadable(errors.Join(err, fmt.Errorf("it is not a regular file")))
-	}
-	sum := sha256.New()
-	size, err := io.Copy(sum, f)
-	if err != nil {
-		return delivery.Object{}, unreadable(err)
-	}
-	return delivery.Object{Key: real, SHA256: hex.EncodeToString(sum.Sum(nil)), Size: size}, nil
+	return "list of files"
 }

@@ -4,17 +4,22 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"penstock/internal/delivery"
 )
 
 // dropEvery is how often the drop folder is looked at. A file is taken when it
-// looked the same twice, so that one still being copied is left alone.
+// looked the same twice, so that one still being copied is left alone; a manifest
+// or marker when all other files of its folder have been taken.
 const dropEvery = 500 * time.Millisecond
 
 // WatchDrop takes files from the drop folder until ctx is done: each is uploaded
@@ -35,18 +40,49 @@ func (s *Stack) WatchDrop(ctx context.Context, told func(key string, err error))
 		case <-tick.C:
 		}
 		now := s.looks()
-		for path, l := range now {
-			if seen[path] != l || failed[path] == l {
+		left := maps.Clone(now)
+		for _, path := range slices.SortedFunc(maps.Keys(now), closingLast) {
+			l := now[path]
+			if seen[path] != l || failed[path] == l || closes(path) && others(left, path) {
 				continue
 			}
 			key, err := s.takeDrop(ctx, path)
 			if err != nil {
 				failed[path] = l
+			} else {
+				delete(left, path)
 			}
 			told(key, err)
 		}
 		seen = now
 	}
+}
+
+// closes tells whether a file completes the others of its folder.
+func closes(path string) bool {
+	role := delivery.RoleOf(filepath.ToSlash(path))
+	return role == delivery.Manifest || role == delivery.Marker
+}
+
+func closingLast(a, b string) int {
+	switch {
+	case closes(a) == closes(b):
+		return strings.Compare(a, b)
+	case closes(a):
+		return 1
+	}
+	return -1
+}
+
+// others tells whether files are left that a manifest or marker completes.
+func others(left map[string]look, path string) bool {
+	folder := filepath.Dir(path) + string(filepath.Separator)
+	for other := range left {
+		if strings.HasPrefix(other, folder) && !closes(other) {
+			return true
+		}
+	}
+	return false
 }
 
 // look is what a file looks like from outside.

@@ -19,6 +19,7 @@ import (
 var substitutions = map[string]string{
 	"PrepareFunction": "prepare",
 	"TurnFunction":    "turn",
+	"SurveyFunction":  "survey",
 	"ApplyFunction":   "apply",
 	"FinishFunction":  "finish",
 	"WorkBucket":      "work",
@@ -50,6 +51,7 @@ func NewMachine(steps *run.Steps) (*Machine, error) {
 	return &Machine{steps: steps, machine: machine, tasks: map[string]task{
 		"prepare": decode(steps.Prepare),
 		"turn":    decode(steps.Turn),
+		"survey":  decode(steps.Survey),
 		"apply":   decode(steps.Apply),
 		"finish":  decode(steps.Finish),
 	}}, nil

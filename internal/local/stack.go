@@ -133,12 +133,13 @@ func (s *Stack) wire() {
 		user = []dataversetest.User{dataversetest.DefaultUser}
 	}
 	credential, _ := json.Marshal(map[string]string{"client_id": user[0].ClientID, "client_secret": user[0].Secrets[0]})
+	work := store.S3(s.objects, WorkBucket)
 	s.connections = &run.Connections{
-		UserAgent: s.options.UserAgent, Clock: s.options.Clock,
+		UserAgent: s.options.UserAgent, Clock: s.options.Clock, Work: work,
 		Secrets: secret.Reader{Getenv: func(string) string { return string(credential) }},
 	}
 	s.Steps = &run.Steps{
-		Work: store.S3(s.objects, WorkBucket), Inbox: delivery.Bucket{Client: s.objects},
+		Work: work, Inbox: delivery.Bucket{Client: s.objects},
 		Config:  func(context.Context) (*config.Config, error) { return s.emulated(s.options.Config()) },
 		Connect: s.connections.Connect,
 		Launch:  s.launch, Now: time.Now, Log: s.options.Log, Limits: delivery.DefaultLimits, Progress: s.options.Progress,

@@ -92,10 +92,12 @@ func startStack(t *testing.T, dir string, change ...func(*local.StackOptions)) *
 	return s
 }
 
-// hurried lets the client's waits pass twenty times as fast.
+// hurried is a clock for the client that goes twenty times as fast.
 type hurried struct{}
 
-func (hurried) Now() time.Time                         { return time.Now() }
+var hurriedSince = time.Now()
+
+func (hurried) Now() time.Time                         { return hurriedSince.Add(20 * time.Since(hurriedSince)) }
 func (hurried) After(d time.Duration) <-chan time.Time { return time.After(d / 20) }
 
 // drop uploads a file and waits for its run to end.
@@ -296,17 +298,17 @@ func TestRefusedRunsTouchNothing(t *testing.T) {
 		key, body, code string
 		read            int64
 	}{
-		"too many rejects":       {"inbox/admin/strict/x.csv", people(99) + ",no,key\n", "too_many_rejects", 100},
-		"unknown destination":    {"inbox/admin/peple/x.csv", people(3), "unknown_destination", 0},
-		"wrong audience":         {"inbox/restricted/people/x.csv", people(3), "wrong_audience", 0},
-		"unknown column":         {"inbox/admin/people/x.csv", "emailaddress1,fristname\na@b.org,x\n", "unknown_column", 0},
-		"no key column":          {"inbox/admin/people/x.csv", "firstname\nx\n", "missing_column", 0},
-		"unknown table":          {"inbox/admin/nowhere/x.csv", people(3), "unknown_table", 0},
-		"empty file":             {"inbox/admin/people/x.csv", "", "empty_file", 0},
-		"unclosed quote":         {"inbox/admin/people/x.csv", people(3) + "\"a@b.org,x,y\n", "unclosed_quote", 3},
-		"unknown format":         {"inbox/admin/people/x.pdf", people(3), "unknown_format", 0},
-		"unknown JSON column":    {"inbox/admin/leads/x.jsonl", `{"subject":"a"}` + "\n" + `{"subjekt":"b"}` + "\n", "unknown_column", 2},
-		"spreadsheet by mistake": {"inbox/admin/people/x.csv", "PK\x03\x04 not a csv", "unsupported_format", 0},
+		"too many rejects":     {"inbox/admin/strict/x.csv", people(99) + ",no,key\n", "too_many_rejects", 100},
+		"unknown destination":  {"inbox/admin/peple/x.csv", people(3), "unknown_destination", 0},
+		"wrong audience":       {"inbox/restricted/people/x.csv", people(3), "wrong_audience", 0},
+		"unknown column":       {"inbox/admin/people/x.csv", "emailaddress1,fristname\na@b.org,x\n", "unknown_column", 0},
+		"no key column":        {"inbox/admin/people/x.csv", "firstname\nx\n", "missing_column", 0},
+		"unknown table":        {"inbox/admin/nowhere/x.csv", people(3), "unknown_table", 0},
+		"empty file":           {"inbox/admin/people/x.csv", "", "empty_file", 0},
+		"unclosed quote":       {"inbox/admin/people/x.csv", people(3) + "\"a@b.org,x,y\n", "unclosed_quote", 3},
+		"a document":           {"inbox/admin/people/x.csv", "%PDF-1.7 " + people(3), "unsupported_format", 0},
+		"unknown JSON column":  {"inbox/admin/leads/x.jsonl", `{"subject":"a"}` + "\n" + `{"subjekt":"b"}` + "\n", "unknown_column", 2},
+		"a workbook cut short": {"inbox/admin/people/x.csv", "PK\x03\x04 not a csv", "cut_short", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.t = t
@@ -482,7 +484,7 @@ func TestStoppedStackGoesOnAtItsNextStart(t *testing.T) {
 	dir := t.TempDir()
 	s := startStack(t, dir)
 	s.fault("latency:delay=100ms,path=Multiple")
-	s.put("inbox/admin/leads/x.jsonl", enquiries(3000))
+	s.put("inbox/admin/leads/x.jsonl", enquiries(20_000))
 	waitForRows(t, s, "lead", 300)
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -494,10 +496,10 @@ func TestStoppedStackGoesOnAtItsNextStart(t *testing.T) {
 	}
 	s = startStack(t, dir)
 	f := s.wait()
-	if f.State != run.Succeeded || f.Created != 3000 {
+	if f.State != run.Succeeded || f.Created != 20_000 {
 		t.Fatalf("resumed: %+v reason %+v", f, f.Reason)
 	}
-	if n := len(s.rows("leads?$select=subject", "subject")); n != 3000 {
+	if n := len(s.rows("leads?$select=subject", "subject")); n != 20_000 {
 		t.Errorf("%d leads", n)
 	}
 }

@@ -67,7 +67,7 @@ func begin(t *testing.T, steps *run.Steps, destination, name, body string) *begu
 		t.Fatal(err)
 	}
 	b.start = start
-	if b.prepared, err = steps.Prepare(t.Context(), start); err != nil || b.prepared.State != run.Proven {
+	if b.prepared, err = steps.Prepare(t.Context(), run.PrepareIn{Start: start}); err != nil || b.prepared.State != run.Proven {
 		t.Fatalf("prepare: %+v, %v", b.prepared, err)
 	}
 	if b.turn, err = steps.Turn(t.Context(), run.TurnIn{Start: start, Prepared: b.prepared}); err != nil || b.turn.State != run.Mine {
@@ -256,6 +256,14 @@ func (c *cutting) Create(ctx context.Context, key string, body []byte) error {
 	}
 	c.creates.Add(1)
 	return c.Store.Create(ctx, key, body)
+}
+
+func (c *cutting) Note(ctx context.Context, key string, body []byte) error {
+	if c.dead() {
+		return context.Canceled
+	}
+	c.creates.Add(1)
+	return c.Store.Note(ctx, key, body)
 }
 
 // Rule C2: what a run created counts as created, also when its worker did not live to tell.

@@ -3,7 +3,6 @@ package mapping
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -25,8 +24,10 @@ type choices struct {
 	values map[string]bool   // in canonical decimal
 	labels map[string]string // folded label to value, or ambiguous
 	known  string            // for messages
-	buf    []byte
 }
+
+// ordinaryLabel is how long a label is without a buffer on the heap.
+const ordinaryLabel = 64
 
 func newChoices(c *dataverse.Column, by string) *choices {
 	set := &choices{by: by, values: map[string]bool{}, labels: map[string]string{}}
@@ -76,9 +77,9 @@ func appendFolded(dst, text []byte) []byte {
 // append writes the value of the choice that text names.
 func (s *choices) append(dst, text []byte) ([]byte, *problem) {
 	start := len(dst)
+	var buf [ordinaryLabel]byte
 	if s.by != "label" {
-		n, ok := parseNumber(s.buf, bytes.TrimSpace(text))
-		s.buf = n.digits[:0]
+		n, ok := parseNumber(buf[:0], bytes.TrimSpace(text))
 		if ok && n.places() == 0 && n.point <= 10 {
 			if dst = n.append(dst); s.values[string(dst[start:])] {
 				return dst, nil
@@ -89,8 +90,7 @@ func (s *choices) append(dst, text []byte) ([]byte, *problem) {
 	if s.by == "value" {
 		return dst, s.unknown(text)
 	}
-	s.buf = appendFolded(s.buf[:0], text)
-	value, ok := s.labels[string(s.buf)]
+	value, ok := s.labels[string(appendFolded(buf[:0], text))]
 	switch {
 	case !ok:
 		return dst, s.unknown(text)
@@ -112,23 +112,26 @@ func oneChoice(c *dataverse.Column, by string) convert {
 	}
 }
 
-// manyChoices converts to a multi-select column: values or labels separated by
-// semicolons or commas. With a semicolon in the cell, commas belong to labels.
-func manyChoices(c *dataverse.Column, by string) convert {
+// manyChoices converts to a multi-select column: values or labels with the
+// separator between them. Without one stated these are semicolons or commas;
+// with a semicolon in the cell, commas belong to labels.
+func manyChoices(c *dataverse.Column, by, separator string) convert {
 	set := newChoices(c, by)
-	var taken []string
 	return func(dst []byte, cell row.Cell) ([]byte, *problem) {
-		start := len(dst)
-		dst, taken = append(dst, '"'), taken[:0]
-		rest, separator := cell.Text, set.separator(cell.Text)
+		start, count := len(dst), 0
+		dst = append(dst, '"')
+		rest, between := cell.Text, separator
+		if between == "" {
+			between = set.separator(cell.Text)
+		}
 		for more := true; more; {
 			var part []byte
-			part, rest, more = bytes.Cut(rest, separator)
+			part, rest, more = cutAt(rest, between)
 			if len(bytes.TrimSpace(part)) == 0 {
 				continue
 			}
 			before := len(dst)
-			if len(taken) > 0 {
+			if count > 0 {
 				dst = append(dst, ',')
 			}
 			from := len(dst)
@@ -136,56 +139,55 @@ func manyChoices(c *dataverse.Column, by string) convert {
 			if dst, p = set.append(dst, part); p != nil {
 				return dst[:start], p
 			}
-			if value := string(dst[from:]); slices.Contains(taken, value) {
+			if listed(dst[start+1:before], dst[from:]) {
 				dst = dst[:before]
 			} else {
-				taken = append(taken, value)
+				count++
 			}
 		}
-		if len(taken) > maxChoices {
-			return dst[:start], complain(TooManyChoices, "the cell names %d choices and a column takes %d", len(taken), maxChoices)
+		if count > maxChoices {
+			return dst[:start], complain(TooManyChoices, "the cell names %d choices and a column takes %d", count, maxChoices)
 		}
-		if len(taken) == 0 {
+		if count == 0 {
 			return dst[:start], set.unknown(cell.Text)
 		}
 		return append(dst, '"'), nil
 	}
 }
 
-// separator is what parts a cell; a cell that is one label as a whole is not parted.
-func (s *choices) separator(text []byte) []byte {
-	if bytes.IndexByte(text, ';') >= 0 {
-		return []byte(";")
-	}
-	if s.by != "value" {
-		s.buf = appendFolded(s.buf[:0], text)
-		if _, whole := s.labels[string(s.buf)]; whole {
-			return []byte(";")
+// cutAt is bytes.Cut with a separator that is a string.
+func cutAt(text []byte, separator string) (before, after []byte, found bool) {
+	for i := 0; i+len(separator) <= len(text); i++ {
+		if string(text[i:i+len(separator)]) == separator {
+			return text[:i], text[i+len(separator):], true
 		}
 	}
-	return []byte(",")
+	return text, nil, false
 }
 
-// booleans converts to a yes/no column: true, yes, 1 and the column's own labels.
-func booleans(c *dataverse.Column) convert {
-	set := newChoices(&dataverse.Column{}, "label")
-	for value, words := range [2][]string{{"false", "no", "0"}, {"true", "yes", "1"}} {
-		for _, word := range words {
-			set.label(word, strconv.FormatBool(value == 1))
+// listed tells whether a value is among those of a list with commas.
+func listed(list, value []byte) bool {
+	for len(list) > 0 {
+		var one []byte
+		if one, list, _ = bytes.Cut(list, comma); bytes.Equal(one, value) {
+			return true
 		}
 	}
-	for _, o := range c.Options {
-		set.label(o.Label, strconv.FormatBool(o.Value == 1))
+	return false
+}
+
+var comma = []byte(",")
+
+// separator is what parts a cell; a cell that is one label as a whole is not parted.
+func (s *choices) separator(text []byte) string {
+	if bytes.IndexByte(text, ';') >= 0 {
+		return ";"
 	}
-	return func(dst []byte, cell row.Cell) ([]byte, *problem) {
-		set.buf = appendFolded(set.buf[:0], cell.Text)
-		value, ok := set.labels[string(set.buf)]
-		switch {
-		case !ok:
-			return dst, complain(NotABoolean, "%q is neither true nor false: write true or false (yes, no, 1, 0 do as well)", shown(cell.Text))
-		case value == ambiguous:
-			return dst, complain(AmbiguousChoice, "%q is a label of this column that contradicts its usual meaning: write true or false", shown(cell.Text))
+	if s.by != "value" {
+		var buf [ordinaryLabel]byte
+		if _, whole := s.labels[string(appendFolded(buf[:0], text))]; whole {
+			return ";"
 		}
-		return append(dst, value...), nil
 	}
+	return ","
 }

@@ -9,7 +9,8 @@ import (
 
 const skipIt = "ignore it with {skip: true} in the destination's columns"
 
-// finish checks that a column can be written and gives it its converter.
+// finish checks that a column can be written and gives it its converter. It may
+// be called again for a copy of a finished column, which then has buffers of its own.
 func (m *Mapping) finish(c *column) error {
 	if err := m.writable(c); err != nil {
 		return err
@@ -18,57 +19,88 @@ func (m *Mapping) finish(c *column) error {
 		return err
 	}
 	property := c.to.Name
-	rule := config.Column{}
-	if c.rule != nil {
-		rule = *c.rule
-	}
 	switch c.to.Type {
-	case dataverse.String, dataverse.Memo:
-		c.convert, c.isText = texts(c.to), true
-	case dataverse.Integer, dataverse.BigInt, dataverse.Decimal, dataverse.Double, dataverse.Money:
-		c.convert = numbers(c.to, rule.Round)
-	case dataverse.Boolean:
-		c.convert = booleans(c.to)
-	case dataverse.DateTime:
-		c.convert = dates(c.to)
-	case dataverse.Picklist:
-		c.convert = oneChoice(c.to, rule.Choice)
-	case dataverse.MultiSelect:
-		c.convert = manyChoices(c.to, rule.Choice)
-	case dataverse.Uniqueidentifier:
-		c.convert = guids(`"`, `"`, c.isKey)
 	case dataverse.Lookup, dataverse.Customer, dataverse.Owner:
-		target, err := c.target(rule.Table)
+		target, err := c.target(c.ruled().Table)
 		if err != nil {
 			return err
 		}
-		property, c.convert = target.Navigation+"@odata.bind", lookups(target)
-		if c.isKey { // a key names a record by its bare id
-			c.convert = guids(`"`, `"`, true)
+		property = target.Navigation + "@odata.bind"
+		if err := m.finishLookup(c, target); err != nil {
+			return err
 		}
+	case association:
+		return m.finishAssociation(c)
+	case partyList:
+		return m.finishParties(c)
 	default:
-		return c.unsupported()
+		c.convert, c.isText = m.converter(c, m.valuesOf(c))
+		if c.convert == nil {
+			return c.unsupported()
+		}
 	}
 	c.prefix = append(appendString(nil, []byte(property)), ':')
 	return nil
 }
 
-// writable refuses what the service would silently ignore. Rule W3.
+// converter is how values of a column are written, and whether they are texts;
+// nil for a type that is not plainly written.
+func (m *Mapping) converter(c *column, set *values) (convert, bool) {
+	rule := c.ruled()
+	switch c.to.Type {
+	case dataverse.String, dataverse.Memo:
+		return texts(c.to), true
+	case dataverse.Integer, dataverse.BigInt, dataverse.Decimal, dataverse.Double, dataverse.Money:
+		return numbers(c.to, rule.Round, set.numbers), false
+	case dataverse.Boolean:
+		return booleans(c.to, set.words), false
+	case dataverse.DateTime:
+		return dates(c.to, &set.calendar), false
+	case dataverse.Picklist, dataverse.State, dataverse.Status:
+		return oneChoice(c.to, rule.Choice), false
+	case dataverse.MultiSelect:
+		return manyChoices(c.to, rule.Choice, rule.Separator), false
+	case dataverse.Uniqueidentifier:
+		return guids(`"`, `"`, c.isKey), false
+	}
+	return nil, false
+}
+
+// ruled is the column's rule; without one, the rule that says nothing.
+func (c *column) ruled() config.Column {
+	if c.rule == nil {
+		return config.Column{}
+	}
+	return *c.rule
+}
+
+// writable refuses what the service would silently ignore. Rule W3. What is
+// written in the link phase is written by an update; a key of records that must
+// exist is not written at all.
 func (m *Mapping) writable(c *column) error {
-	to, create := c.to, m.do == dataverse.Create
+	to := c.to
+	isState := to.Type == dataverse.State || to.Type == dataverse.Status
+	creates := (m.do == dataverse.Create || m.do == dataverse.Upsert) && !m.later(c) && !isState
+	updates := (m.do == dataverse.Update || m.do == dataverse.Upsert || m.later(c)) && !c.isKey && !c.matched
 	switch {
-	case to.Type == dataverse.State || to.Type == dataverse.Status:
-		return c.unsupported()
+	case c.isList() || m.inPartitions() && to.Name == partitionID || !creates && !updates:
+		return nil
 	case to.Derived:
 		return refuse(NotWritable, c.from, "column %s of table %s is calculated by Dataverse", to.Name, m.table.Name).
 			Advise(skipIt)
 	case !to.ForCreate && !to.ForUpdate:
 		return refuse(NotWritable, c.from, "column %s of table %s is read-only", to.Name, m.table.Name).Advise(skipIt)
-	case !to.ForCreate:
+	case creates && !to.ForCreate:
 		return refuse(NotWritable, c.from, "column %s of table %s cannot be set when a record is created, and mode %s creates records", to.Name, m.table.Name, m.dest.Mode).
 			Advise(skipIt)
-	case !create && !c.isKey && !to.ForUpdate:
-		return refuse(NotWritable, c.from, "column %s of table %s cannot be changed once a record exists, and mode upsert updates records", to.Name, m.table.Name).
+	case updates && !to.ForUpdate && m.do == dataverse.Create:
+		return refuse(NotWritable, c.from, "column %s of table %s cannot be changed once a record exists, and it is written in a second pass", to.Name, m.table.Name).
+			Advise(skipIt)
+	case updates && !to.ForUpdate && m.do == dataverse.Update:
+		return refuse(NotWritable, c.from, "column %s of table %s cannot be changed once a record exists, and mode %s updates records", to.Name, m.table.Name, m.dest.Mode).
+			Advise(skipIt)
+	case updates && !to.ForUpdate:
+		return refuse(NotWritable, c.from, "column %s of table %s cannot be changed once a record exists, and mode %s updates records", to.Name, m.table.Name, m.dest.Mode).
 			Advise(skipIt + ", or use mode: append")
 	}
 	return nil
@@ -78,8 +110,6 @@ func (m *Mapping) writable(c *column) error {
 func (c *column) unsupported() error {
 	problem := refuse(UnsupportedType, c.from, "column %s has the type %s, which this version does not write", c.to.Name, c.to.Type)
 	switch c.to.Type {
-	case dataverse.State, dataverse.Status:
-		problem.Advise(skipIt + "; records keep their state, new ones get the table's default")
 	case "Image", "File":
 		problem.Advise(skipIt + "; files and images are uploaded, not written with a row")
 	default:
@@ -93,11 +123,18 @@ func (c *column) options() error {
 	if c.rule == nil {
 		return nil
 	}
-	if c.rule.Choice != "" && c.to.Type != dataverse.Picklist && c.to.Type != dataverse.MultiSelect {
-		return refuse(WrongOption, c.from, "choice is for choice columns, and %s has the type %s", c.to.Name, c.to.Type).Advise("remove choice")
+	kind, isLookup := c.to.Type, c.isLookup()
+	if c.rule.Choice != "" && kind != dataverse.Picklist && kind != dataverse.MultiSelect && kind != dataverse.State && kind != dataverse.Status {
+		return refuse(WrongOption, c.from, "choice is for choice columns, and %s has the type %s", c.to.Name, kind).Advise("remove choice")
 	}
-	if (c.rule.Table != "" || c.rule.By != "") && !c.isLookup() {
-		return refuse(WrongOption, c.from, "table and by are for lookups, and %s has the type %s", c.to.Name, c.to.Type).Advise("remove them")
+	if (c.rule.Table != "" || c.rule.By != "") && !isLookup && !c.isList() {
+		return refuse(WrongOption, c.from, "table and by are for lookups, and %s has the type %s", c.to.Name, kind).Advise("remove them")
+	}
+	if c.rule.Missing != "" && !isLookup && !c.isList() {
+		return refuse(WrongOption, c.from, "missing is for lookups, and %s has the type %s", c.to.Name, kind).Advise("remove missing")
+	}
+	if c.rule.Party != "" && kind != partyList {
+		return refuse(WrongOption, c.from, "party is for party lists, and %s has the type %s", c.to.Name, kind).Advise("remove party")
 	}
 	if c.rule.Round && c.to.Type != dataverse.Decimal && c.to.Type != dataverse.Double && c.to.Type != dataverse.Money {
 		return refuse(WrongOption, c.from, "round is for numbers with decimal places, and %s has the type %s", c.to.Name, c.to.Type).Advise("remove round")
@@ -108,6 +145,9 @@ func (c *column) options() error {
 func (c *column) isLookup() bool {
 	return c.to.Type == dataverse.Lookup || c.to.Type == dataverse.Customer || c.to.Type == dataverse.Owner
 }
+
+// isList tells whether a cell lists records.
+func (c *column) isList() bool { return c.to.Type == association || c.to.Type == partyList }
 
 // target is the table that a lookup's cells point to. Owners are users unless the configuration says otherwise.
 func (c *column) target(table string) (*dataverse.Target, error) {

@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -22,17 +21,16 @@ import (
 //
 // Without any columns the file's are not known yet (JSON Lines): Extend tells
 // them as they come, and a row may lack some.
-func Compile(dest *config.Destination, table *dataverse.Table, columns []string) (*Mapping, error) {
-	m := &Mapping{dest: dest, table: table, open: len(columns) == 0, do: dataverse.Create}
-	if dest.Mode == config.Upsert {
-		m.do = dataverse.Upsert
-	}
-	var all []error
+func Compile(dest *config.Destination, table *dataverse.Table, columns []string, world World) (*Mapping, error) {
+	m := &Mapping{dest: dest, table: table, world: world, open: len(columns) == 0, do: verb(dest)}
+	all := m.compileValues()
 	all = append(all, m.compileKey()...)
+	all = append(all, m.compileFilter()...)
 	all = append(all, m.add(columns)...)
+	all = append(all, m.make()...)
 	all = append(all, m.missing(columns)...)
-	if len(all) == 0 && !m.open && !slices.ContainsFunc(m.columns, func(c *column) bool { return c.to != nil }) {
-		all = append(all, fault.New(fault.Refused, NoColumns, "no column of the file leads to the table").Advise("map at least one"))
+	if len(all) == 0 && !m.open && !m.writes() {
+		all = append(all, m.nothing())
 	}
 	if err := errors.Join(all...); err != nil {
 		return nil, err
@@ -40,10 +38,71 @@ func Compile(dest *config.Destination, table *dataverse.Table, columns []string)
 	return m, nil
 }
 
+// writes tells whether anything comes of a row. A record that must exist only
+// changes by columns beside its key.
+func (m *Mapping) writes() bool {
+	return slices.ContainsFunc(slices.Concat(m.columns, m.made), func(c *column) bool {
+		return c.to != nil && !(c.isKey && m.do == dataverse.Update)
+	})
+}
+
+func (m *Mapping) nothing() error {
+	if m.do == dataverse.Update {
+		return fault.New(fault.Refused, NoColumns, "no column of the file but those of the key leads to the table, so nothing would change").Advise("map at least one more")
+	}
+	return fault.New(fault.Refused, NoColumns, "no column of the file leads to the table").Advise("map at least one")
+}
+
+// verb is what is done to the record of each row. A table that was cleared takes
+// creates, unless a key says which rows are one record.
+func verb(dest *config.Destination) dataverse.Verb {
+	switch {
+	case dest.Mode == config.Update:
+		return dataverse.Update
+	case dest.Mode == config.Delete:
+		return dataverse.Delete
+	case dest.Mode == config.Append, dest.Mode == config.Truncate && len(dest.Key) == 0 && len(dest.MatchOn) == 0:
+		return dataverse.Create
+	}
+	return dataverse.Upsert
+}
+
+// Clone is a mapping like m for another goroutine: it shares nothing with m that
+// changes. It knows the columns that m knows now; after Extend, clone anew.
+func (m *Mapping) Clone() *Mapping {
+	twin := &Mapping{Find: m.Find, dest: m.dest, table: m.table, world: m.world, open: m.open, do: m.do, byID: m.byID, filter: m.filter, fixed: m.fixed, values: m.values}
+	copies := map[*column]*column{}
+	again := func(list []*column) []*column {
+		out := make([]*column, len(list))
+		for i, c := range list {
+			if copies[c] == nil {
+				own := *c
+				copies[c] = &own
+				twin.enlist(&own)
+			}
+			out[i] = copies[c]
+		}
+		return out
+	}
+	twin.key, twin.columns, twin.made = again(m.key), again(m.columns), again(m.made)
+	for _, c := range []*column{m.partition, m.state.state, m.state.status} {
+		if c != nil && copies[c] == nil { // the filter's
+			again([]*column{c})
+		}
+	}
+	return twin
+}
+
 // Extend takes the file's columns when there are more of them than before: the
 // old ones come first, in their order.
 func (m *Mapping) Extend(columns []string) error {
-	return errors.Join(m.add(columns[len(m.columns):])...)
+	err := errors.Join(m.add(columns[len(m.columns):])...)
+	for _, c := range slices.Concat(m.key, m.made) {
+		if c.source != nil {
+			c.source.template.find(m.columns)
+		}
+	}
+	return err
 }
 
 // refuse is a fault about one column of the file.
@@ -51,72 +110,14 @@ func refuse(code, column, format string, args ...any) *fault.Error {
 	return fault.New(fault.Refused, code, format, args...).At("", 0, column)
 }
 
-// compileKey finds out what identifies a record.
-func (m *Mapping) compileKey() (all []error) {
-	t, key := m.table, m.dest.Key
-	switch {
-	case m.do == dataverse.Create:
-		// The file may bring its own ids.
-		m.key, m.byID = []*column{m.keyColumn(t.PrimaryID)}, true
-		return nil
-	case len(key) == 1 && key[0] == t.PrimaryID:
-		m.key, m.byID = []*column{m.keyColumn(t.PrimaryID)}, true
-		return nil
-	}
-	found := t.Key(key)
-	switch {
-	case found == nil:
-		return []error{fault.New(fault.Refused, KeyUnknown, "table %s has no alternate key over %s", t.Name, names(key)).Advise("%s", keyAdvice(t))}
-	case found.Status != "Active":
-		return []error{fault.New(fault.Refused, KeyInactive, "the index of the alternate key %s of table %s is not active but %s", found.Name, t.Name, found.Status).
-			Advise("wait until it is built, or reactivate it in the maker portal; it fails while the table holds duplicates")}
-	}
-	for _, name := range found.Columns {
-		c := m.keyColumn(name)
-		if c == nil {
-			all = append(all, refuse(UnknownColumn, name, "it belongs to the key, and table %s has no such column", t.Name))
-			continue
-		}
-		m.key = append(m.key, c)
-	}
-	return all
-}
-
-func keyAdvice(t *dataverse.Table) string {
-	advice := "name the primary id " + t.PrimaryID
-	for _, k := range t.Keys {
-		if k.Status != "Active" {
-			continue
-		}
-		advice += fmt.Sprintf(", or [%s]", strings.Join(k.Columns, ", "))
-	}
-	return advice
-}
-
-// keyColumn prepares a column of the key; the file's column follows in bind.
-func (m *Mapping) keyColumn(name string) *column {
-	c := &column{from: name, index: -1, to: m.table.Column(name), isKey: true}
-	if rule := m.ruleTo(name); rule != nil {
-		c.from = rule.From
-	}
-	switch {
-	case name == m.table.PrimaryID:
-		id := dataverse.Column{Name: name, ForCreate: true}
-		if c.to != nil {
-			id = *c.to
-		}
-		id.Type = dataverse.Uniqueidentifier
-		c.to = &id
-	case c.to == nil:
-		return nil
-	}
-	return c
-}
-
 // add binds further columns of the file.
 func (m *Mapping) add(columns []string) (all []error) {
 	for _, from := range columns {
-		c, err := m.bind(from)
+		name, rule, err := m.destined(from)
+		c := m.promised(rule)
+		if err == nil && c == nil {
+			c, err = m.bind(from, name, rule, len(m.columns))
+		}
 		if err != nil {
 			all = append(all, err)
 		}
@@ -128,48 +129,174 @@ func (m *Mapping) add(columns []string) (all []error) {
 	return all
 }
 
-// bind decides where one column of the file goes: nil means nowhere.
-func (m *Mapping) bind(from string) (*column, error) {
-	name, rule, err := m.destined(from)
-	if err != nil || name == "" {
+// made tells whether a rule writes something that no column of the file has.
+func made(rule *config.Column) bool { return rule.Value != nil || rule.Template != "" }
+
+// make binds constants and templates, and columns with a default that a file may
+// show later or never.
+func (m *Mapping) make() (all []error) {
+	for i := range m.dest.Columns {
+		rule := &m.dest.Columns[i]
+		if rule.Skip || !made(rule) && !(m.open && rule.Default != nil) {
+			continue
+		}
+		c, err := m.bind(rule.From, rule.To, rule, -1)
+		if err != nil {
+			all = append(all, err)
+		}
+		if c != nil {
+			m.made = append(m.made, c)
+		}
+	}
+	return all
+}
+
+// promised is the column that has had its default until the file showed it, now
+// that it is the next one of the file's.
+func (m *Mapping) promised(rule *config.Column) (found *column) {
+	if rule == nil {
+		return nil
+	}
+	for _, c := range slices.Concat(m.key, m.made) {
+		if c.rule == rule && c.index < 0 {
+			c.index, found = len(m.columns), c
+		}
+	}
+	m.made = slices.DeleteFunc(m.made, func(c *column) bool { return c == found })
+	return found
+}
+
+// bind decides where a column of the file, a constant or a template goes: nil means nowhere.
+func (m *Mapping) bind(from, name string, rule *config.Column, index int) (*column, error) {
+	if rule != nil && rule.Associate != "" {
+		return m.bindAssociation(from, rule, index)
+	}
+	if name == "" {
+		return nil, nil
+	}
+	if err := m.once(from, name); err != nil {
 		return nil, err
 	}
-	for _, other := range m.columns {
-		if other.from == from || other.to != nil && other.to.Name == name {
-			return nil, refuse(DuplicateColumn, from, "the file has a second column for %s, beside %q", name, other.from).
-				Advise("keep one of them")
+	at := slices.IndexFunc(m.key, func(k *column) bool { return k.to.Name == name })
+	if at >= 0 {
+		k := m.key[at]
+		k.from, k.index, k.rule = from, index, rule
+		if err := m.settle(k); err != nil || !m.inSet() {
+			return k, err
 		}
 	}
 	to := m.table.Column(name)
-	for _, k := range m.key {
-		if k.to.Name == name {
-			k.from, k.index, k.rule = from, len(m.columns), rule
-			return k, m.finish(k)
-		}
-	}
-	if to == nil {
+	c := &column{from: from, index: index, to: to, rule: rule, matched: at >= 0}
+	switch {
+	case m.inPartitions() && name == partitionID:
+		c.to = m.partitionColumn()
+	case m.do == dataverse.Delete:
+		return nil, nil // only the key is needed; lists of what to delete often show more
+	case to == nil:
 		return nil, m.unknown(from, name)
-	}
-	if name == m.table.PrimaryID {
-		return nil, refuse(NotWritable, from, "it leads to the primary id %s, but records are found by %s", name, names(m.dest.Key)).
+	case name == m.table.PrimaryID && !m.matches(name):
+		return nil, refuse(NotWritable, from, "it leads to the primary id %s, but records are found by %s", name, names(slices.Concat(m.dest.Key, m.dest.MatchOn))).
 			Advise("say key: %s, or %s", name, skipIt)
 	}
-	c := &column{from: from, index: len(m.columns), to: to, rule: rule}
-	return c, m.finish(c)
+	return c, m.settle(c)
+}
+
+// once refuses a second way to a column of the table. Several columns may fill a party list.
+func (m *Mapping) once(from, name string) error {
+	if m.filtered(name) {
+		return refuse(FilteredColumn, from, "it leads to %s, which the destination's filter gives every row", name).
+			Advise("remove the column from the file, or %s", skipIt)
+	}
+	for _, other := range slices.Concat(m.columns, m.made) {
+		if other.to == nil || other.from != from && (other.to.Name != name || other.isList()) {
+			continue
+		}
+		return refuse(DuplicateColumn, from, "the file has a second column for %s, beside %q", name, other.from).
+			Advise("keep one of them")
+	}
+	return nil
+}
+
+// settle finishes a column and puts it where Map looks for it.
+func (m *Mapping) settle(c *column) error {
+	if err := m.finish(c); err != nil {
+		return err
+	}
+	if err := m.supply(c); err != nil {
+		return err
+	}
+	m.place(c)
+	return nil
+}
+
+// enlist does for a copy of a column what settle did for the original. What was
+// right then is right now, and tables that were looked up are known.
+func (m *Mapping) enlist(c *column) {
+	if c.to != nil && (c.convert != nil || c.isList()) {
+		_, _ = m.finish(c), m.supply(c)
+	}
+	m.place(c)
+}
+
+// place puts a column where Map looks for it, unless it is one member of Set like most.
+func (m *Mapping) place(c *column) {
+	if c.to == nil {
+		return
+	}
+	if c.by != nil && !c.matched { // the key's asks already
+		m.named = append(m.named, c)
+	}
+	if c.isKey {
+		return
+	}
+	c.apart = true
+	switch {
+	case m.inPartitions() && c.to.Name == partitionID:
+		m.partition = c
+	case c.to.Type == dataverse.State:
+		m.state.state = c
+	case c.to.Type == dataverse.Status:
+		m.state.status = c
+	case c.to.Type == association:
+		m.joined = append(m.joined, c)
+	case c.to.Type == partyList:
+		m.parties = append(m.parties, c)
+	case m.later(c):
+		m.linked = append(m.linked, c)
+	default:
+		c.apart = false
+	}
 }
 
 // destined is the logical name that a column of the file leads to; "" when it is skipped.
 func (m *Mapping) destined(from string) (string, *config.Column, error) {
 	if m.dest.Columns == nil {
+		named := func(name string) bool { return strings.EqualFold(name, from) }
+		if m.dest.Include != nil && !slices.ContainsFunc(m.dest.Include, named) || slices.ContainsFunc(m.dest.Skip, named) {
+			return "", nil, nil
+		}
 		return strings.ToLower(from), nil, nil
 	}
 	configured := make([]string, len(m.dest.Columns))
+	namesake := false
 	for i := range m.dest.Columns {
 		rule := &m.dest.Columns[i]
-		if rule.From == from {
+		if rule.From == from && !made(rule) {
 			return rule.To, rule, nil
 		}
 		configured[i] = rule.From
+		namesake = namesake || rule.From == from
+	}
+	switch {
+	case m.templated(from):
+		return "", nil, nil
+	case namesake:
+		return "", nil, refuse(DuplicateColumn, from, "the file has a column of this name, and the destination's columns make it of something else").
+			Advise("give the line in columns a name of its own, and map the file's column or ignore it: {skip: true}")
+	}
+	if slices.Contains(configured, from) {
+		return "", nil, refuse(DuplicateColumn, from, "the file has this column, and the destination's columns make one of this name without it").
+			Advise("give the line in columns a name of its own, and map the file's column or ignore it: {skip: true}")
 	}
 	problem := refuse(UnmappedColumn, from, "the file has this column, and the destination's columns do not mention it")
 	if like := near.Name(from, configured); like != "" {
@@ -207,16 +334,24 @@ func (m *Mapping) missing(columns []string) (all []error) {
 	if !m.open {
 		has = "the file has " + names(columns)
 	}
-	for _, rule := range m.dest.Columns {
-		if m.open || rule.Skip || slices.Contains(columns, rule.From) {
-			continue
-		}
-		all = append(all, refuse(MissingColumn, rule.From, "the destination maps this column, and the file has none of that name").
+	lacks := func(column string) {
+		all = append(all, refuse(MissingColumn, column, "the destination maps this column, and the file has none of that name").
 			Advise("%s: correct the destination's columns or the file", has))
 	}
-	for _, k := range m.key {
+	for i := range m.dest.Columns {
+		rule := &m.dest.Columns[i]
+		if !m.open && !rule.Skip && !made(rule) && !slices.Contains(columns, rule.From) {
+			lacks(rule.From)
+		}
+	}
+	for _, name := range m.dest.Include {
+		if !m.open && !slices.ContainsFunc(columns, func(c string) bool { return strings.EqualFold(c, name) }) {
+			lacks(name)
+		}
+	}
+	for _, k := range m.identifying() {
 		// What a rule leads to is reported above, or may still come.
-		if k.index >= 0 || m.do == dataverse.Create || m.ruleTo(k.to.Name) != nil || m.open && m.dest.Columns == nil {
+		if k.index >= 0 || k.fixed != nil || m.do == dataverse.Create || m.ruleTo(k.to.Name) != nil || m.open && m.dest.Columns == nil {
 			continue
 		}
 		all = append(all, refuse(MissingColumn, k.to.Name, "it belongs to the key, and no column of the file leads there").

@@ -43,7 +43,6 @@ func TestCompileErrors(t *testing.T) {
 		{"read-only", upsert("emailaddress1"), []string{"emailaddress1", "createdon"}, []string{NotWritable}},
 		{"only for create, in upsert", upsert("emailaddress1"), []string{"emailaddress1", "new_once"}, []string{NotWritable}},
 		{"only for update, in append", appendTo(), []string{"new_later"}, []string{NotWritable}},
-		{"state and status", appendTo(), []string{"statecode", "statuscode"}, []string{UnsupportedType, UnsupportedType}},
 		{"image", appendTo(), []string{"entityimage"}, []string{UnsupportedType}},
 		{"lookup to several tables", appendTo(), []string{"parentcustomerid"}, []string{TableNeeded}},
 		{"lookup to another table", withRules(appendTo(), config.Column{From: "P", To: "parentcustomerid", Table: "lead"}), []string{"P"}, []string{TableNeeded}},
@@ -54,9 +53,9 @@ func TestCompileErrors(t *testing.T) {
 		{"configured column missing", withRules(appendTo(), config.Column{From: "A", To: "firstname"}, config.Column{From: "B", To: "lastname"}, config.Column{From: "C", Skip: true}), []string{"A"}, []string{MissingColumn}},
 		{"key not mapped, JSON Lines", withRules(upsert("emailaddress1"), config.Column{From: "A", To: "firstname"}), nil, []string{MissingColumn}},
 		{"everything skipped", withRules(appendTo(), config.Column{From: "A", Skip: true}), []string{"A"}, []string{NoColumns}},
-		{"many at once", upsert("emailaddress1"), []string{"emial", "fullname", "statecode", "Notes"}, []string{UnknownColumn, NotWritable, UnsupportedType, UnknownColumn, MissingColumn}},
+		{"many at once", upsert("emailaddress1"), []string{"emial", "fullname", "entityimage", "Notes"}, []string{UnknownColumn, NotWritable, UnsupportedType, UnknownColumn, MissingColumn}},
 	} {
-		_, err := Compile(c.dest, contact(), c.columns)
+		_, err := Compile(c.dest, contact(), c.columns, nil)
 		if err == nil {
 			t.Errorf("%s: accepted", c.name)
 			continue
@@ -94,7 +93,7 @@ func TestOwnIDsNeedAColumnForCreate(t *testing.T) {
 	table := contact()
 	table.Column("contactid").ForCreate = false
 	for _, dest := range []*config.Destination{appendTo(), upsert("contactid")} {
-		if _, err := Compile(dest, table, []string{"contactid", "firstname"}); err == nil {
+		if _, err := Compile(dest, table, []string{"contactid", "firstname"}, nil); err == nil {
 			t.Errorf("mode %s accepts an id that would be ignored", dest.Mode)
 		}
 	}
@@ -117,7 +116,7 @@ func TestHash(t *testing.T) {
 		t.Error("the order of columns counts")
 	}
 	cleared := upsert("emailaddress1")
-	cleared.Nulls = config.ClearNulls
+	cleared.Values.Nulls = config.ClearNulls
 	seen := map[string]string{base: "base"}
 	for name, h := range map[string]string{
 		"another column":  hash(upsert("emailaddress1"), "emailaddress1", "lastname"),

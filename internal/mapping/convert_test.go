@@ -258,7 +258,7 @@ func TestUnknownChoiceNamesTheLabels(t *testing.T) {
 // refused value is left in the buffer.
 func FuzzConvert(f *testing.F) {
 	for _, seed := range []string{"", " ", "Jo", "1.50", "-0", "1e400", "9223372036854775808", "2026-01-02T03:04:05+02:00", "yes", "Gold",
-		"1;2", "food, drink", someID, "{" + someID + "}", "a\xff", "\ufffe", "\x00"} {
+		"1;2", "food, drink", "1 234,5", "2.1.2026 3:04", "25.10.2026 2:30", "-", someID, "{" + someID + "}", "a\xff", "\ufffe", "\x00"} {
 		for kind := row.Text; kind <= row.Nested; kind++ {
 			f.Add([]byte(seed), byte(kind))
 		}
@@ -267,8 +267,13 @@ func FuzzConvert(f *testing.F) {
 	var columns []string
 	var mappings []*Mapping
 	for _, c := range table.Columns {
-		if m, err := Compile(appendTo(), table, []string{c.Name}); err == nil {
-			columns, mappings = append(columns, c.Name), append(mappings, m)
+		plain, settled := appendTo(), appendTo()
+		settled.Values = config.Values{Nulls: config.ClearNulls, Decimal: ",", Thousands: " ", Dates: []string{"D.M.YYYY H:m", "ISO"}, Zone: "Europe/Berlin",
+			True: []string{"ja"}, Trim: "both", Normalise: "nfkc", Empty: "-"}
+		for _, dest := range []*config.Destination{plain, settled} {
+			if m, err := Compile(dest, table, []string{c.Name}, nil); err == nil {
+				columns, mappings = append(columns, c.Name), append(mappings, m)
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, text []byte, kind byte) {

@@ -2,6 +2,8 @@ package mapping
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"time"
 
 	"penstock/internal/dataverse"
@@ -10,37 +12,50 @@ import (
 
 // moment is a date, or a date and time, as a cell has it.
 type moment struct {
-	utc      time.Time // without a zone the cell's time is taken as UTC
-	hasTime  bool
-	fraction bool // a part of a second that is not zero
+	utc       time.Time // without an offset the cell's time is taken as UTC
+	hasTime   bool
+	hasOffset bool
+	fraction  bool // a part of a second that is not zero
+}
+
+// clock is what the parts of a cell say.
+type clock struct {
+	year, month, day, hour, minute, second int
+	offset                                 int  // minutes east
+	halves, afternoon                      bool // hours go to 12
+	hasTime, hasOffset, fraction           bool
+}
+
+// moment is the one that a clock shows, if there is such a one.
+func (c *clock) moment() (m moment, ok bool) {
+	t := time.Date(c.year, time.Month(c.month), c.day, c.hour, c.minute, c.second, 0, time.UTC)
+	ok = t.Year() == c.year && int(t.Month()) == c.month && t.Day() == c.day && c.hour < 24 && c.minute < 60 && c.second < 60
+	return moment{t.Add(-time.Duration(c.offset) * time.Minute), c.hasTime, c.hasOffset, c.fraction}, ok
 }
 
 // parseMoment reads 2026-01-02, optionally with T or a space and 03:04[:05[.fff]],
 // optionally with Z or an offset ±hh[[:]mm] behind the time.
 func parseMoment(text []byte) (m moment, ok bool) {
-	s := scan{rest: text, ok: true}
-	year, month, day := s.digits(4), 0, 0
+	s, c := scan{rest: text, ok: true}, clock{}
+	c.year = s.digits(4)
 	s.expect("-")
-	month = s.digits(2)
+	c.month = s.digits(2)
 	s.expect("-")
-	day = s.digits(2)
-	hour, minute, second, offset := 0, 0, 0, 0
+	c.day = s.digits(2)
 	if s.take("Tt ") {
-		m.hasTime = true
-		hour = s.digits(2)
+		c.hasTime = true
+		c.hour = s.digits(2)
 		s.expect(":")
-		minute = s.digits(2)
+		c.minute = s.digits(2)
 		if s.take(":") {
-			second = s.digits(2)
-			m.fraction = s.fraction()
+			c.second = s.digits(2)
+			c.fraction = s.fraction()
 		}
-		offset = s.offset()
+		c.hasOffset = len(s.rest) > 0
+		c.offset = s.offset()
 	}
-	m.utc = time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
-	real := m.utc.Year() == year && int(m.utc.Month()) == month && m.utc.Day() == day &&
-		hour < 24 && minute < 60 && second < 60
-	m.utc = m.utc.Add(-time.Duration(offset) * time.Minute)
-	return m, s.ok && len(s.rest) == 0 && real
+	m, ok = c.moment()
+	return m, ok && s.ok && len(s.rest) == 0
 }
 
 // scan reads a text from the left; ok turns false at the first thing unexpected.
@@ -68,9 +83,11 @@ func (s *scan) digits(n int) int {
 
 // take steps over one of the characters, if one is there.
 func (s *scan) take(characters string) bool {
-	if len(s.rest) > 0 && bytes.IndexByte([]byte(characters), s.rest[0]) >= 0 {
-		s.rest = s.rest[1:]
-		return true
+	for i := range len(characters) {
+		if len(s.rest) > 0 && s.rest[0] == characters[i] {
+			s.rest = s.rest[1:]
+			return true
+		}
 	}
 	return false
 }
@@ -116,25 +133,157 @@ func (s *scan) offset() int {
 	return hours*60 + minutes
 }
 
+// calendar is how the file's dates are written and what they mean.
+type calendar struct {
+	layouts []layout       // to try in order; none is ISO 8601
+	zone    *time.Location // of times without an offset; nil is UTC
+}
+
+func (c *calendar) parse(text []byte) (m moment, ok bool) {
+	if len(c.layouts) == 0 {
+		return parseMoment(text)
+	}
+	for i := range c.layouts {
+		if m, ok = c.layouts[i].parse(text); ok {
+			return m, true
+		}
+	}
+	return m, false
+}
+
 // dates converts to a date or date/time column, in UTC: the Web API converts
 // no zones. A column that looks like a date but behaves as a timestamp takes both.
-func dates(c *dataverse.Column) convert {
+func dates(c *dataverse.Column, in *calendar) convert {
+	if c.WallTime && !c.DateOnly {
+		in = &calendar{layouts: in.layouts} // the column's times are those of no zone, so none is converted
+	}
 	return func(dst []byte, cell row.Cell) ([]byte, *problem) {
 		text := bytes.TrimSpace(cell.Text)
-		m, ok := parseMoment(text)
-		switch {
-		case !ok:
-			return dst, complain(NotADate, "%q is not a date that exists, in ISO form: write 2026-01-02 or 2026-01-02T03:04:05Z", shown(text))
-		case c.DateOnly && m.hasTime:
-			return dst, complain(HasTime, "%q has a time of day and the column takes dates only: write 2026-01-02", shown(text))
-		case m.fraction:
-			return dst, complain(TooPrecise, "%q has a fraction of a second, which the column does not keep: round it in the file", shown(text))
-		case m.utc.Year() < 1753 || m.utc.Year() > 9999:
-			return dst, complain(OutOfRange, "%q is out of range: dates lie between 1753-01-01 and 9999-12-31 (UTC)", shown(text))
+		m, ok := in.parse(text)
+		if !ok {
+			return dst, in.complain(text)
 		}
 		if c.DateOnly {
-			return m.utc.AppendFormat(dst, `"2006-01-02"`), nil
+			if !in.day(&m) {
+				return dst, complain(HasTime, "%q has a time of day and the column takes dates only: write %s", shown(text), in.example(false))
+			}
+		} else if p := in.instant(&m, text); p != nil {
+			return dst, p
 		}
-		return m.utc.AppendFormat(dst, `"2006-01-02T15:04:05Z"`), nil
+		if m.utc.Year() < 1753 || m.utc.Year() > 9999 {
+			return dst, complain(OutOfRange, "%q is out of range: dates lie between 1753-01-01 and 9999-12-31 (UTC)", shown(text))
+		}
+		dst = appendDay(append(dst, '"'), m.utc)
+		if !c.DateOnly {
+			dst = append(appendTime(append(dst, 'T'), m.utc), 'Z')
+		}
+		return append(dst, '"'), nil
 	}
+}
+
+func appendDay(dst []byte, t time.Time) []byte {
+	year, month, day := t.Date()
+	dst = append(appendTwo(appendTwo(dst, year/100), year%100), '-')
+	return appendTwo(append(appendTwo(dst, int(month)), '-'), day)
+}
+
+func appendTime(dst []byte, t time.Time) []byte {
+	hour, minute, second := t.Clock()
+	dst = append(appendTwo(append(appendTwo(dst, hour), ':'), minute), ':')
+	return appendTwo(dst, second)
+}
+
+// appendTwo appends a number below 100 as two digits.
+func appendTwo(dst []byte, n int) []byte { return append(dst, '0'+byte(n/10), '0'+byte(n%10)) }
+
+// day makes a date of a moment, unless a time of day would be lost. Midnight is
+// none where the destination says how times are meant: with an offset only a
+// zone tells whose midnight it is.
+func (c *calendar) day(m *moment) bool {
+	if !m.hasTime {
+		return true
+	}
+	if c.zone == nil && (m.hasOffset || len(c.layouts) == 0) {
+		return false
+	}
+	if m.hasOffset {
+		m.utc = m.utc.In(c.zone)
+	}
+	hour, minute, second := m.utc.Clock()
+	return hour+minute+second == 0 && !m.fraction
+}
+
+// instant makes of a local time the moment that it is in the destination's zone.
+func (c *calendar) instant(m *moment, text []byte) *problem {
+	if m.fraction {
+		return complain(TooPrecise, "%q has a fraction of a second, which the column does not keep: round it in the file", shown(text))
+	}
+	if m.hasOffset || c.zone == nil {
+		return nil
+	}
+	utc, found := instants(m.utc, c.zone)
+	switch found {
+	case 0:
+		return complain(NotADate, "%q does not exist in %s, whose clocks skip it: correct it, or write the time with its offset, such as +01:00", shown(text), c.zone)
+	case 2:
+		return complain(AmbiguousTime, "%q happens twice in %s, whose clocks go back then: write the time with its offset, such as +01:00", shown(text), c.zone)
+	}
+	m.utc = utc
+	return nil
+}
+
+// instants finds the moment at which clocks in a zone show what wall shows in
+// UTC, and how many there are: none where clocks skip it, two where they go back.
+func instants(wall time.Time, zone *time.Location) (first time.Time, found int) {
+	year, month, day := wall.Date()
+	hour, minute, second := wall.Clock()
+	near := time.Date(year, month, day, hour, minute, second, 0, zone)
+	start, end := near.ZoneBounds()
+	// A time that is skipped or doubled lies at a change of offsets, so that
+	// the offsets before, at and after near are all that can be.
+	var tried [3]int
+	for i, t := range [...]time.Time{near, start.Add(-time.Second), end} {
+		if i == 1 && start.IsZero() || i == 2 && end.IsZero() { // for ever
+			t = near
+		}
+		_, offset := t.In(zone).Zone()
+		tried[i] = offset
+		if slices.Contains(tried[:i], offset) {
+			continue
+		}
+		utc := wall.Add(-time.Duration(offset) * time.Second)
+		if _, there := utc.In(zone).Zone(); there == offset {
+			if found++; found == 1 {
+				first = utc
+			}
+		}
+	}
+	return first, found
+}
+
+// complain says how dates are to be written.
+func (c *calendar) complain(text []byte) *problem {
+	if len(c.layouts) == 0 {
+		return complain(NotADate, "%q is not a date that exists, in ISO form: write 2026-01-02 or 2026-01-02T03:04:05Z", shown(text))
+	}
+	return complain(NotADate, "%q is not a date that exists and fits a layout of the destination: write it like %s", shown(text), c.example(true))
+}
+
+// example is a date, or one for each layout.
+func (c *calendar) example(all bool) string {
+	sample := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var written []string
+	for i := range c.layouts {
+		if all || !c.layouts[i].time && c.layouts[i].parts != nil {
+			written = append(written, c.layouts[i].format(sample))
+		}
+	}
+	const most = 3
+	switch {
+	case len(written) == 0:
+		return "2026-01-02"
+	case len(written) > most:
+		written = written[:most]
+	}
+	return strings.Join(written, " or ")
 }

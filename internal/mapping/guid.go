@@ -3,7 +3,6 @@ package mapping
 import (
 	"bytes"
 
-	"penstock/internal/dataverse"
 	"penstock/internal/row"
 )
 
@@ -52,6 +51,3 @@ func guids(before, after string, names bool) convert {
 		return append(dst, after...), nil
 	}
 }
-
-// lookups converts to a lookup: a reference to a record of the target table.
-func lookups(target *dataverse.Target) convert { return guids(`"/`+target.Set+"(", `)"`, true) }

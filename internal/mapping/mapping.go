@@ -17,33 +17,61 @@ import (
 
 // Mapping maps the rows of one file to one table. It belongs to one goroutine.
 type Mapping struct {
+	// Find resolves what References asks for. It must know it by the time Map is called.
+	Find Finder
+
 	dest  *config.Destination
 	table *dataverse.Table
+	world World
 	open  bool // more columns may follow, and a row may lack some
 	do    dataverse.Verb
 
-	columns []*column // aligned with the file's; nil where one is skipped
+	columns []*column // aligned with the file's
+	made    []*column // of constants and templates, which no column of the file leads to
 	key     []*column // in the order of the table's key; the primary id alone; or empty
 	byID    bool      // the key is the primary id
+	values  *values   // the destination's
+	filter  dataverse.Filter
+	fixed   []byte // members of every row's Set: what the filter promises (rule D2)
+
+	// Columns of m.columns and m.made that are written in another way than into Set.
+	partition *column   // of an elastic table
+	state     states    // state and status
+	linked    []*column // lookups to the table itself, written in the link phase
+	parties   []*column // of an activity
+	joined    []*column // many-to-many relationships
+	named     []*column // those, lookups and keys that name records by other than their id
 
 	// Buffers of the last mapped row.
-	set     []byte
-	parts   []byte
-	ends    []int // of the parts
-	norm    []byte
-	scratch []byte
+	set      []byte
+	parts    []byte
+	ends     []int // of the parts
+	norm     []byte
+	scratch  []byte
+	linkSet  []byte
+	links    []dataverse.Operation
+	question []byte
 }
 
 // column is one column of the file and how it gets into the table's.
 type column struct {
 	from    string
-	index   int // in the file; -1 while it has not been seen
+	index   int // in the file; -1 while it has not been seen, and for constants and templates
 	to      *dataverse.Column
 	rule    *config.Column // nil without a section columns
 	prefix  []byte         // `"firstname":`
 	convert convert
-	isText  bool // white space is a value
-	isKey   bool // goes into the key, not into Set
+	source  *source               // nil: the file's cell as it is
+	isText  bool                  // white space is a value
+	isKey   bool                  // goes into the key, not into Set
+	matched bool                  // goes into Set because records are found by it (match_on)
+	apart   bool                  // is not written into Set like others; see Mapping
+	fixed   *row.Cell             // the constant of the filter, whatever the file says
+	by      *reference            // how its cells name records, when not by id
+	joins   *dataverse.Collection // of an association
+	people  *dataverse.Table      // of a party list
+	self    bool                  // it leads to the destination's own table
+	role    int                   // of people
 }
 
 // convert appends a cell's value as JSON, or says what is wrong with it. It is never called with a null.
@@ -52,11 +80,15 @@ type convert func(dst []byte, cell row.Cell) ([]byte, *problem)
 // problem is why a cell cannot be converted.
 type problem struct{ code, message string }
 
+// none is no problem: the cell names a record that is not there, and counts as empty.
+var none = &problem{}
+
 func complain(code, format string, args ...any) *problem {
 	return &problem{code, fmt.Sprintf(format, args...)}
 }
 
-// Used is a column of the file and the table's column that it leads to; To is empty for one that is skipped.
+// Used is a column of the file and the table's column that it leads to, by itself
+// or in a template; To is empty for one that is skipped.
 type Used struct{ From, To string }
 
 // Columns lists what becomes of the file's columns, in their order.
@@ -64,7 +96,10 @@ func (m *Mapping) Columns() []Used {
 	used := make([]Used, len(m.columns))
 	for i, c := range m.columns {
 		used[i].From = c.from
-		if c.to != nil {
+		if c.to == nil {
+			c = m.templateOf(c.from)
+		}
+		if c != nil {
 			used[i].To = c.to.Name
 		}
 	}
@@ -72,64 +107,55 @@ func (m *Mapping) Columns() []Used {
 }
 
 // Hash tells mappings apart that would write different things for the same
-// rows: table, mode, key, null policy and each column's rule. The order of the
-// file's columns does not count.
+// rows: table, mode, key, filter, how cells are read and each column's rule. The
+// order of the file's columns does not count.
 func (m *Mapping) Hash() string {
 	var rules []string
-	for _, c := range m.columns {
+	for _, c := range slices.Concat(m.columns, m.made) {
 		if c.to == nil {
 			continue
 		}
-		rule := config.Column{}
-		if c.rule != nil {
-			rule = *c.rule
-		}
-		rules = append(rules, fmt.Sprintf("%q %q %q %q %q %t", c.from, c.to.Name, c.to.Type, rule.Choice, rule.Table, rule.Round))
+		rule := c.ruled()
+		rule.Line, rule.PII = 0, false
+		text, _ := json.Marshal(rule) // of texts and flags: always marshals
+		rules = append(rules, fmt.Sprintf("%q %q %q %s", c.from, c.to.Name, c.to.Type, text))
 	}
 	slices.Sort(rules)
-	text, _ := json.Marshal([]any{"mapping/1", m.table.Name, m.dest.Mode, m.dest.Key, m.dest.Nulls, rules}) // strings always marshal
+	text, _ := json.Marshal([]any{"mapping/2", m.table.Name, m.dest.Mode, m.dest.Key, m.dest.MatchOn, m.filter, m.dest.Values, rules})
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
 
 // Key is the normalised key of the last mapped row: equal for rows that the
 // database takes for one record (rules I5, I6). It is empty for rows without a
-// key of their own (append), and valid until the next call of Map.
+// key of their own (append) and for rejected rows whose key cannot be read; a
+// row that is rejected for another column has it (rule D4). Valid until the next
+// call of Map.
 func (m *Mapping) Key() []byte { return m.norm }
 
 // Map renders a row. Either it fills op and returns nil, or it returns why the
 // row is rejected: the first thing wrong with it. op shares memory with m and
 // is valid until the next call.
 func (m *Mapping) Map(r *row.Row, op *dataverse.Operation) *row.Reject {
+	m.set, m.parts, m.ends, m.norm = m.set[:0], m.parts[:0], m.ends[:0], m.norm[:0]
+	m.links = m.links[:0]
 	if r.Reject != nil {
 		return r.Reject
 	}
-	m.set, m.parts, m.ends, m.norm = m.set[:0], m.parts[:0], m.ends[:0], m.norm[:0]
 	*op = dataverse.Operation{Row: r.Number, Line: r.Line, Do: m.do, Key: op.Key[:0]}
 	if reject := m.mapKey(r, op); reject != nil {
+		m.norm = m.norm[:0]
 		return reject
 	}
-	m.set = append(m.set, '{')
-	for i, c := range m.columns {
-		if c.to == nil || c.isKey {
-			continue
+	m.set = append(append(m.set, '{'), m.fixed...)
+	if m.do != dataverse.Delete {
+		for _, list := range [...][]*column{m.columns, m.made} {
+			if reject := m.mapColumns(list, r); reject != nil {
+				return reject
+			}
 		}
-		cell := cellAt(r, i)
-		null := c.null(cell)
-		if cell.Kind == row.Absent || null && m.dest.Nulls != config.ClearNulls {
-			continue
-		}
-		if len(m.set) > 1 {
-			m.set = append(m.set, ',')
-		}
-		m.set = append(m.set, c.prefix...)
-		if null {
-			m.set = append(m.set, "null"...)
-			continue
-		}
-		var p *problem
-		if m.set, p = c.render(m.set, cell); p != nil {
-			return c.reject(r, p)
+		if reject := m.mapApart(r, op); reject != nil {
+			return reject
 		}
 	}
 	m.set = append(m.set, '}')
@@ -137,23 +163,97 @@ func (m *Mapping) Map(r *row.Row, op *dataverse.Operation) *row.Reject {
 	return nil
 }
 
+// mapColumns renders what stands in Set as one member for one cell.
+func (m *Mapping) mapColumns(list []*column, r *row.Row) *row.Reject {
+	for _, c := range list {
+		if c.to == nil || c.isKey || c.apart {
+			continue
+		}
+		var p *problem
+		if m.set, p = m.member(m.set, c, r); p != nil {
+			return c.reject(r, p)
+		}
+	}
+	return nil
+}
+
+// member appends a column and its value to the members of a JSON object; nothing where the row says nothing.
+func (m *Mapping) member(dst []byte, c *column, r *row.Row) ([]byte, *problem) {
+	cell, null := m.cell(c, r)
+	if cell.Kind == row.Absent {
+		return dst, nil
+	}
+	before := len(dst)
+	if dst[before-1] != '{' {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, c.prefix...)
+	p := none
+	if !null {
+		dst, p = c.render(dst, cell)
+	}
+	switch {
+	case p == nil:
+		return dst, nil
+	case p != none:
+		return dst[:before], p
+	case m.nulls(c) == config.ClearNulls:
+		return append(dst, "null"...), nil
+	}
+	return dst[:before], nil
+}
+
+// nulls is what an empty cell of a column does.
+func (m *Mapping) nulls(c *column) config.Nulls {
+	if c.rule != nil && c.rule.Nulls != "" {
+		return c.rule.Nulls
+	}
+	return m.dest.Values.Nulls
+}
+
+// mapApart renders what is not one member for one cell.
+func (m *Mapping) mapApart(r *row.Row, op *dataverse.Operation) *row.Reject {
+	if len(m.parties) > 0 {
+		if reject := m.mapParties(r); reject != nil {
+			return reject
+		}
+	}
+	if len(m.linked) > 0 || m.state.known() {
+		if reject := m.mapSecondPass(r, op); reject != nil {
+			return reject
+		}
+	}
+	if len(m.joined) > 0 {
+		return m.mapAssociations(r, op)
+	}
+	return nil
+}
+
 // mapKey renders the columns that identify the record.
 func (m *Mapping) mapKey(r *row.Row, op *dataverse.Operation) *row.Reject {
+	if m.partition != nil {
+		if reject := m.mapPartition(r, op); reject != nil {
+			return reject
+		}
+	}
 	for _, c := range m.key {
-		cell := cellAt(r, c.index)
-		if c.null(cell) {
+		cell, null := m.cell(c, r)
+		start := len(m.parts)
+		p := none
+		if !null {
+			m.parts, p = c.render(m.parts, cell)
+		}
+		if p == none {
 			if m.do == dataverse.Create {
 				return nil
 			}
 			return c.reject(r, complain(KeyMissing, "the cell is empty, and without it the record cannot be found: fill it in"))
 		}
-		start := len(m.parts)
-		var p *problem
-		if m.parts, p = c.render(m.parts, cell); p != nil {
+		if p != nil {
 			return c.reject(r, p)
 		}
 		m.ends = append(m.ends, len(m.parts))
-		m.scratch = c.normalised(m.scratch[:0], cell, m.parts[start:])
+		m.scratch = c.normalised(m.scratch[:0], m.parts[start:])
 		if len(m.scratch) == 0 {
 			return c.reject(r, complain(KeyMissing, "the cell holds nothing but spaces, and without it the record cannot be found: fill it in"))
 		}
@@ -171,6 +271,7 @@ func (m *Mapping) mapKey(r *row.Row, op *dataverse.Operation) *row.Reject {
 func (m *Mapping) placeKey(op *dataverse.Operation) {
 	if m.byID && len(m.ends) > 0 {
 		op.ID = string(bytes.Trim(m.parts, `"`))
+		m.norm = InPartition(m.norm, op.ID, op.Partition)
 		return
 	}
 	start := 0
@@ -203,16 +304,22 @@ func (c *column) render(dst []byte, cell row.Cell) ([]byte, *problem) {
 	if cell.Kind == row.Nested {
 		return dst, complain(NestedValue, "the cell is a JSON object or array, and the column takes one plain value")
 	}
+	if cell.Kind == configured {
+		return append(dst, c.source.rendered...), nil
+	}
 	return c.convert(dst, cell)
 }
 
 // normalised is a part of the key as the database compares it: texts by
 // NormaliseKey, anything else by its rendered form, which is canonical.
-func (c *column) normalised(dst []byte, cell row.Cell, rendered []byte) []byte {
-	if c.isText {
-		return appendNormalised(dst, cell.Text)
+func (c *column) normalised(dst, rendered []byte) []byte {
+	switch {
+	case !c.isText:
+		return append(dst, rendered...)
+	case bytes.IndexByte(rendered, '\\') < 0:
+		return appendNormalised(dst, rendered[1:len(rendered)-1])
 	}
-	return append(dst, rendered...)
+	return appendNormalised(dst, []byte(unquoted(rendered)))
 }
 
 func (c *column) reject(r *row.Row, p *problem) *row.Reject {

@@ -28,7 +28,7 @@ func rendered(t *testing.T, m *Mapping, r *row.Row) string {
 }
 
 func TestMap(t *testing.T) {
-	clear := func(d *config.Destination) *config.Destination { d.Nulls = config.ClearNulls; return d }
+	clear := func(d *config.Destination) *config.Destination { d.Values.Nulls = config.ClearNulls; return d }
 	pair := []string{"new_no", "lastname", "firstname"}
 	for _, c := range []struct {
 		name    string
@@ -84,7 +84,7 @@ func TestMapPassesARejectedRowOn(t *testing.T) {
 
 // TestExtend: a JSON Lines file shows its columns as it is read, and each row may lack some.
 func TestExtend(t *testing.T) {
-	m, err := Compile(upsert("emailaddress1"), contact(), nil)
+	m, err := Compile(upsert("emailaddress1"), contact(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,8 +34,7 @@ func parseNumber(buf, text []byte) (number, bool) {
 	}
 	exponent, ok := parseExponent(rest)
 	n.point += exponent
-	n.normalise()
-	return n, ok
+	return n.normal(), ok
 }
 
 func leadingDigits(text []byte) (digits, rest []byte) {
@@ -73,7 +72,9 @@ func parseExponent(text []byte) (int, bool) {
 	return sign * value, true
 }
 
-func (n *number) normalise() {
+// normal is the number without zeros at either end. (It and round return what
+// they change, so that the digits can lie on the stack.)
+func (n number) normal() number {
 	lead := 0
 	for lead < len(n.digits) && n.digits[lead] == '0' {
 		lead++
@@ -85,6 +86,7 @@ func (n *number) normalise() {
 	if len(n.digits) == 0 {
 		n.negative, n.point = false, 0
 	}
+	return n
 }
 
 // places is how many decimal places the number needs.
@@ -168,15 +170,14 @@ func limit(stated, otherwise string) number {
 }
 
 // round keeps so many decimal places, half away from zero.
-func (n *number) round(places int) {
+func (n number) round(places int) number {
 	keep := n.point + places // digits
 	if keep >= len(n.digits) {
-		return
+		return n
 	}
 	if keep < 0 {
 		n.digits = n.digits[:0]
-		n.normalise()
-		return
+		return n.normal()
 	}
 	up := n.digits[keep] >= '5'
 	n.digits = n.digits[:keep]
@@ -191,29 +192,33 @@ func (n *number) round(places int) {
 		n.digits = append(n.digits[:0], '1')
 		n.point++
 	}
-	n.normalise()
+	return n.normal()
 }
+
+// ordinaryDigits is how long a number is without a buffer on the heap.
+const ordinaryDigits = 48
 
 // numbers converts to a numeric column. Nothing is rounded unless the
 // destination says so: what the column cannot hold exactly is rejected. Zeros
-// that say nothing (007, 1.50, -0) go.
-func numbers(c *dataverse.Column, round bool) convert {
+// that say nothing (007, 1.50, -0) go. The notation is that of texts: numbers of
+// typed formats are written as programs write them.
+func numbers(c *dataverse.Column, round bool, written notation) convert {
 	low, high := limit(c.Min.String(), widest[c.Type][0]), limit(c.Max.String(), widest[c.Type][1])
 	whole := c.Type == dataverse.Integer || c.Type == dataverse.BigInt
-	var buf []byte
 	return func(dst []byte, cell row.Cell) ([]byte, *problem) {
 		text := bytes.TrimSpace(cell.Text)
-		n, ok := parseNumber(buf, text)
-		buf = n.digits[:0]
-		if ok && round {
-			n.round(c.Precision)
+		var buf [ordinaryDigits]byte
+		n, p := readNumber(buf[:0], text, written, cell.Kind)
+		if p != nil {
+			return dst, p
+		}
+		if round {
+			n = n.round(c.Precision)
 			if over := len(n.digits) - sureDigits; c.Type == dataverse.Double && over > 0 {
-				n.round(n.places() - over)
+				n = n.round(n.places() - over)
 			}
 		}
 		switch {
-		case !ok:
-			return dst, complain(NotANumber, "%q is not a number: write digits with a point before decimals and no thousands separators, such as 1234.5", shown(text))
 		case n.compare(&low) < 0 || n.compare(&high) > 0:
 			return dst, complain(OutOfRange, "%q is out of range: the column takes %s to %s", shown(text), low.append(nil), high.append(nil))
 		case whole && n.places() > 0:
@@ -225,4 +230,24 @@ func numbers(c *dataverse.Column, round bool) convert {
 		}
 		return n.append(dst), nil
 	}
+}
+
+// readNumber reads a cell: first as programs write numbers, where that is the
+// notation, for nearly all are written so.
+func readNumber(buf, text []byte, written notation, kind row.Kind) (number, *problem) {
+	if written == (notation{}) || kind != row.Text {
+		if n, ok := parseNumber(buf, text); ok {
+			return n, nil
+		}
+		written = notation{}
+	}
+	var room [ordinaryDigits]byte
+	if kind == row.Text {
+		if plain, ok := written.plain(room[:0], text); ok {
+			if n, ok := parseNumber(buf, plain); ok {
+				return n, nil
+			}
+		}
+	}
+	return number{}, written.complain(text)
 }

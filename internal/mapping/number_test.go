@@ -16,7 +16,7 @@ func TestRoundIsHalfAwayFromZero(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s is a number", c.text)
 		}
-		n.round(c.places)
+		n = n.round(c.places)
 		if got := string(n.append(nil)); got != c.want {
 			t.Errorf("%s to %d places: got %s, want %s", c.text, c.places, got, c.want)
 		}

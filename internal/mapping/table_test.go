@@ -73,16 +73,16 @@ func contact() *dataverse.Table {
 }
 
 func upsert(key ...string) *config.Destination {
-	return &config.Destination{Name: "d", Connection: "c", Table: "contact", Mode: config.Upsert, Key: key, Nulls: config.SkipNulls}
+	return &config.Destination{Name: "d", Connection: "c", Table: "contact", Mode: config.Upsert, Key: key, Values: config.Values{Nulls: config.SkipNulls}}
 }
 
 func appendTo() *config.Destination {
-	return &config.Destination{Name: "d", Connection: "c", Table: "contact", Mode: config.Append, Nulls: config.SkipNulls}
+	return &config.Destination{Name: "d", Connection: "c", Table: "contact", Mode: config.Append, Values: config.Values{Nulls: config.SkipNulls}}
 }
 
 func compile(t testing.TB, dest *config.Destination, columns ...string) *Mapping {
 	t.Helper()
-	m, err := Compile(dest, contact(), columns)
+	m, err := Compile(dest, contact(), columns, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"duration": duration,
 	"clock":    clock,
 	"capital":  capital,
+	"removals": removals,
 	"join":     func(parts []string) string { return strings.Join(parts, ", ") },
 	"base":     path.Base,
 }).Parse(pageSource))
@@ -27,6 +28,7 @@ type page struct {
 	Report
 	Title    string
 	Sentence string
+	Problems []string // all that is wrong, where it is more than one thing
 	Next     []string
 	Figures  []figure // without the rows read
 	Bar      []figure // the parts of the bar, none of them empty
@@ -36,7 +38,7 @@ type page struct {
 
 // HTML writes report.html: one page that needs nothing else, neither scripts nor the network.
 func HTML(w io.Writer, r Report) error {
-	p := page{Report: r, Title: titles[r.State], Sentence: Sentence(r), Next: Next(r), Figures: figures(r)[1:], Share: share(r)}
+	p := page{Report: r, Title: title(r), Sentence: Sentence(r), Problems: r.problems(), Next: Next(r), Figures: figures(r)[1:], Share: share(r)}
 	for _, f := range p.Figures {
 		if f.Count > 0 {
 			p.Bar = append(p.Bar, f)
@@ -58,6 +60,17 @@ var titles = map[string]string{
 	Refused:   "Refused",
 	Skipped:   "Skipped",
 	Failed:    "Stopped",
+}
+
+// title says of a run that came to its end what it left.
+func title(r Report) string {
+	switch {
+	case r.State != Partial || r.Rejected > 0:
+		return titles[r.State]
+	case r.Warned > 0:
+		return "Done, with warnings"
+	}
+	return "Done, but not everything was removed"
 }
 
 // share is rounded down, so that 100 % means every row.

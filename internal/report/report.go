@@ -10,9 +10,9 @@ import (
 // How a run ended.
 const (
 	Succeeded = "succeeded" // every row is written, or was there already
-	Partial   = "partial"   // the run came to its end, but some rows were rejected
-	Refused   = "refused"   // the file, the configuration or a guard said no; nothing was written
-	Skipped   = "skipped"   // another delivery made this one needless; nothing was written
+	Partial   = "partial"   // the run came to its end, but rows were rejected or have a warning, or records are left that should be gone
+	Refused   = "refused"   // the file, the configuration or a guard said no; nothing was written nor deleted
+	Skipped   = "skipped"   // another delivery made this one needless; nothing was written nor deleted
 	Failed    = "failed"    // the run did not come to its end
 )
 
@@ -40,6 +40,10 @@ type Report struct {
 	Removed       *Removed       `json:"removed,omitempty"`
 	RejectReasons []RejectReason `json:"reject_reasons,omitempty"`
 
+	// Rows that are written although something that follows from them is not: a link to another row, a state (rule C4).
+	Warned      int64          `json:"warned,omitempty"`
+	WarnReasons []RejectReason `json:"warn_reasons,omitempty"` // count operations, of which a row may have several
+
 	Destination string   `json:"destination"`
 	Connection  string   `json:"connection,omitempty"`
 	Environment string   `json:"environment,omitempty"` // its address
@@ -49,6 +53,7 @@ type Report struct {
 
 	Files    []string `json:"files"`
 	Format   string   `json:"format,omitempty"`
+	Evidence []string `json:"evidence,omitempty"` // why the files were read as they were: whole sentences that quote no values
 	SHA256   string   `json:"sha256,omitempty"`   // of the content
 	Audience string   `json:"audience,omitempty"` // as whom it was dropped
 	Columns  []Column `json:"columns,omitempty"`
@@ -67,6 +72,9 @@ type Report struct {
 	Report  string `json:"report,omitempty"`
 	Page    string `json:"page,omitempty"`
 	Rejects string `json:"rejects,omitempty"` // empty when there are none
+
+	Warnings  string `json:"warnings,omitempty"`  // the rows with a warning, and why
+	Undeleted string `json:"undeleted,omitempty"` // the records that could not be deleted, and why
 }
 
 // Reason says why a run did not do what it was asked for.
@@ -82,10 +90,14 @@ type Reason struct {
 
 // Removed counts records that are no source rows (rule C3).
 type Removed struct {
-	Found       int64 `json:"found"`
-	Deleted     int64 `json:"deleted"`
-	AlreadyGone int64 `json:"already_gone"`
-	Failed      int64 `json:"failed"`
+	Found        int64 `json:"found"`
+	Deleted      int64 `json:"deleted"`
+	AlreadyGone  int64 `json:"already_gone"`
+	Failed       int64 `json:"failed"`
+	NotAttempted int64 `json:"not_attempted,omitempty"` // the run ended before
+	Uncertain    int64 `json:"uncertain,omitempty"`     // of those not attempted: sent, but the answer was lost
+
+	Reasons []RejectReason `json:"reasons,omitempty"` // why those that failed did
 }
 
 // RejectReason counts rows that were rejected alike.
@@ -138,6 +150,9 @@ func (r Report) Check() error {
 	if err := r.checkRejects(); err != nil {
 		return err
 	}
+	if err := r.checkWarnings(); err != nil {
+		return err
+	}
 	if err := r.Removed.check(); err != nil {
 		return err
 	}
@@ -155,13 +170,42 @@ func (r Report) checkRejects() error {
 	return nil
 }
 
+func (r Report) checkWarnings() error {
+	var sum int64
+	for _, reason := range r.WarnReasons {
+		sum += reason.Count
+	}
+	if r.Warned < 0 || sum < r.Warned || sum > 0 && r.Warned == 0 {
+		return miscount("%d rows have warnings, but there are reasons for %d", r.Warned, sum)
+	}
+	if there := r.Written + r.Unchanged; r.Warned > there {
+		return miscount("%d rows have warnings, but only %d are in the table", r.Warned, there)
+	}
+	return nil
+}
+
 // check is rule C3.
 func (r *Removed) check() error {
 	if r == nil {
 		return nil
 	}
-	if sum := r.Deleted + r.AlreadyGone + r.Failed; sum != r.Found {
+	for _, count := range []int64{r.Found, r.Deleted, r.AlreadyGone, r.Failed, r.NotAttempted, r.Uncertain} {
+		if count < 0 {
+			return miscount("a count of records to remove is negative: %d", count)
+		}
+	}
+	if sum := r.Deleted + r.AlreadyGone + r.Failed + r.NotAttempted; sum != r.Found {
 		return miscount("%d records were found to remove, but %d are accounted for", r.Found, sum)
+	}
+	if r.Uncertain > r.NotAttempted {
+		return miscount("of %d records it is uncertain whether they are removed, but only %d were not attempted", r.Uncertain, r.NotAttempted)
+	}
+	var sum int64
+	for _, reason := range r.Reasons {
+		sum += reason.Count
+	}
+	if sum != r.Failed {
+		return miscount("%d records could not be removed, but for %d there is a reason", r.Failed, sum)
 	}
 	return nil
 }
@@ -169,13 +213,19 @@ func (r *Removed) check() error {
 func (r Report) checkState() error {
 	switch r.State {
 	case Succeeded:
-		if r.Rejected > 0 || r.NotAttempted > 0 {
-			return miscount("the run succeeded, but %d rows were rejected and %d not attempted", r.Rejected, r.NotAttempted)
+		if r.Rejected > 0 || r.NotAttempted > 0 || r.Warned > 0 {
+			return miscount("the run succeeded, but %d rows were rejected, %d not attempted and %d have warnings", r.Rejected, r.NotAttempted, r.Warned)
+		}
+		if r.Removed != nil && r.Removed.NotAttempted > 0 {
+			return miscount("the run succeeded, but %d records that it was to remove are left", r.Removed.NotAttempted)
 		}
 	case Partial, Failed:
 	case Refused, Skipped:
 		if r.Written > 0 || r.Uncertain > 0 {
 			return miscount("the run was %s, but %d rows were written and %d may have been", r.State, r.Written, r.Uncertain)
+		}
+		if r.Removed != nil && r.Removed.Deleted+r.Removed.Uncertain > 0 {
+			return miscount("the run was %s, but %d records were removed and %d may have been", r.State, r.Removed.Deleted, r.Removed.Uncertain)
 		}
 	default:
 		return fault.New(fault.Broken, "unknown_state", "a run does not end in the state %q", r.State)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"html"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +48,17 @@ func partial() Report {
 	}
 }
 
+// mirrored is a run that also removed records, some of them in vain, and has rows with warnings.
+func mirrored() Report {
+	r := partial()
+	r.Mode, r.Read, r.Rejected, r.RejectReasons, r.Rejects, r.Ignored, r.Notes = "mirror", 4988, 0, nil, "", nil, nil
+	r.Removed = &Removed{Found: 16, Deleted: 12, AlreadyGone: 1, Failed: 3, Reasons: []RejectReason{{Code: "0x80040227", Count: 2}, {Code: "0x80040265", Count: 1}}}
+	r.Warned, r.WarnReasons = 5, []RejectReason{{Code: "0x80040217", Column: "Manager", Count: 4, Line: 77}, {Code: "0x80040265", Count: 2, Line: 301}}
+	r.Warnings, r.Undeleted = r.Folder+"warnings.csv", r.Folder+"undeleted.csv"
+	r.Steps = []Step{{"prepare", 3.2}, {"turn", 1.1}, {"load", 48.9}, {"link", 6.5}, {"sweep", 12.4}}
+	return r
+}
+
 func refused() Report {
 	r := partial()
 	r.State = Refused
@@ -65,7 +78,7 @@ func failed() Report {
 }
 
 func TestGolden(t *testing.T) {
-	for name, r := range map[string]Report{"partial": partial(), "refused": refused(), "failed": failed()} {
+	for name, r := range map[string]Report{"partial": partial(), "refused": refused(), "failed": failed(), "mirrored": mirrored()} {
 		if err := r.Check(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -132,7 +145,21 @@ func TestCheck(t *testing.T) {
 		"refused after writing":             func(r *Report) { r.State = Refused },
 		"skipped after writing":             func(r *Report) { r.State = Skipped },
 		"no state":                          func(r *Report) { r.State = "" },
-		"a record neither gone nor there":   func(r *Report) { r.Removed = &Removed{Found: 3, Deleted: 1, AlreadyGone: 1} },
+		"a warning without a reason":        func(r *Report) { r.Warned = 1 },
+		"warnings of rows that are not there": func(r *Report) {
+			r.Warned, r.WarnReasons = 4989, []RejectReason{{Code: "x", Count: 4989}}
+		},
+		"success with warnings": func(r *Report) {
+			*r = mirrored()
+			r.State, r.Rejected, r.RejectReasons = Succeeded, 0, nil
+		},
+		"refused after removing": func(r *Report) {
+			*r = refused()
+			r.Removed = &Removed{Found: 1, Deleted: 1}
+		},
+		"a record not deleted without a reason": func(r *Report) { r.Removed = &Removed{Found: 1, Failed: 1} },
+		"more records uncertain than left":      func(r *Report) { r.Removed = &Removed{Found: 1, NotAttempted: 1, Uncertain: 2} },
+		"a record neither gone nor there":       func(r *Report) { r.Removed = &Removed{Found: 3, Deleted: 1, AlreadyGone: 1} },
 	} {
 		r := partial()
 		spoil(&r)
@@ -141,7 +168,8 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	good := partial()
-	good.Removed = &Removed{Found: 3, Deleted: 1, AlreadyGone: 1, Failed: 1}
+	good.Removed = &Removed{Found: 5, Deleted: 1, AlreadyGone: 1, Failed: 1, NotAttempted: 2, Uncertain: 1, Reasons: []RejectReason{{Code: "0x80040227", Count: 1}}}
+	good.Warned, good.WarnReasons = 2, []RejectReason{{Code: "0x80040217", Count: 3, Line: 7}}
 	if err := good.Check(); err != nil {
 		t.Error(err)
 	}
@@ -155,10 +183,27 @@ func TestSentence(t *testing.T) {
 		want string
 	}{
 		{Report{State: Succeeded}, "The file has no rows, so nothing was written."},
+		{Report{State: Succeeded, Mode: "truncate", Table: "contact", Read: 5000, Written: 5000, Removed: &Removed{Found: 1200, Deleted: 1200}},
+			"All 5,000 people were written. Cleared 1,200 records first."},
+		{Report{State: Succeeded, Mode: "mirror", Read: 2, Unchanged: 2, Removed: &Removed{Found: 1, Deleted: 1}},
+			"All 2 rows were already there, unchanged: nothing had to be written. Also removed 1 record that the file does not hold."},
+		{Report{State: Partial, Mode: "upsert", Read: 9, Written: 9, Warned: 2}, "All 9 rows were written. For 2 of the written rows a link to another record, or a state, could not be set."},
 		{Report{State: Succeeded, Table: "contact", Read: 1, Written: 1}, "The file's only person was written."},
 		{Report{State: Succeeded, Table: "contact", Read: 5000, Written: 5000}, "All 5,000 people were written."},
 		{Report{State: Succeeded, Table: "new_stop", Read: 1234567, Written: 1234567}, "All 1,234,567 rows were written."},
 		{Report{State: Succeeded, Read: 8, Written: 8, Deleted: 8}, "All 8 rows were deleted."},
+		{Report{State: Succeeded, Mode: "delete", Read: 3, Written: 2, Deleted: 2, Unchanged: 1}, "2 of 3 rows were deleted; 1 was already gone."},
+		{Report{State: Succeeded, Mode: "delete", Read: 2, Unchanged: 2}, "All 2 rows were already gone: nothing had to be deleted."},
+		{Report{State: Failed, Mode: "mirror", Read: 1, Written: 1, Reason: &Reason{Message: "too many deletes"}},
+			"The run stopped before its end. The file's only row was written. Too many deletes."},
+		{Report{State: Refused, Reason: &Reason{Message: "the environment has no table \"contcat\""}},
+			"Nothing was written: the run was refused. The environment has no table \"contcat\"."},
+		{Report{State: Refused, Reason: &Reason{Message: "the file has none of that name", Column: "Land"}},
+			"Nothing was written: the file was refused. Column “Land”: The file has none of that name."},
+		{Report{State: Refused, Reason: &Reason{Code: "too_many_rejects", Message: "3 of 16 rows are wrong", File: "a.csv", Line: 5, Column: "Born"}},
+			"Nothing was written: the file was refused. 3 of 16 rows are wrong."},
+		{Report{State: Refused, Reason: &Reason{Message: "2 things are wrong; column \"a\": is not there; column \"b\": neither", File: "a.csv"}},
+			"Nothing was written: the file was refused. 2 things are wrong."},
 		{Report{State: Succeeded, Read: 9, Unchanged: 9}, "All 9 rows were already there, unchanged: nothing had to be written."},
 		{Report{State: Succeeded, Read: 1, Unchanged: 1}, "The file's only row was already there, unchanged."},
 		{Report{State: Succeeded, Table: "account", Read: 9, Written: 1, Unchanged: 8}, "1 of 9 accounts was written; 8 were already there, unchanged."},
@@ -175,7 +220,7 @@ func TestSentence(t *testing.T) {
 		{Report{State: Refused, Reason: &Reason{Message: "the header has this column twice", File: "a.csv", Line: 1, Column: "Email"}},
 			"Nothing was written: the file was refused. a.csv, line 1, column “Email”: The header has this column twice."},
 		{Report{State: Refused, Reason: &Reason{Kind: "Denied", Message: "the application user lacks prvCreateContact"}},
-			"Nothing was written: Dataverse did not let us in, or does not let us write this table. The application user lacks prvCreateContact."},
+			"Nothing was written: a credential or a permission is not in order. The application user lacks prvCreateContact."},
 		{Report{State: Skipped, Reason: &Reason{Message: "a later file came first."}}, "Nothing was written: the file was skipped. A later file came first."},
 		{Report{State: Failed}, "The run stopped before its end. No row was written."},
 		{Report{State: Failed, Table: "contact", Read: 10, Written: 1, NotAttempted: 9, Reason: &Reason{Message: "the turn was lost"}},
@@ -198,6 +243,59 @@ func TestNextWarnsOfDoubledRows(t *testing.T) {
 	}
 	if got := Next(Report{State: Succeeded, Read: 1, Written: 1}); got != nil {
 		t.Errorf("success: %q", got)
+	}
+}
+
+// Whoever follows the advice must not lose rows by delivering the reject file alone.
+func TestNextNamesTheFileToCorrect(t *testing.T) {
+	const alone, whole, later = "drop it like the first one", "in the file itself", "come to its end first"
+	for name, tc := range map[string]struct {
+		change func(*Report)
+		want   string
+	}{
+		"partial":  {func(*Report) {}, alone},
+		"refused":  {func(r *Report) { r.State, r.Reason = Refused, &Reason{Code: tooManyRejects} }, whole},
+		"mirror":   {func(r *Report) { r.Mode = "mirror" }, whole},
+		"stopped":  {func(r *Report) { r.State, r.NotAttempted, r.Reason = Failed, 5, &Reason{Code: "stopped"} }, later},
+		"too many": {func(r *Report) { r.State, r.NotAttempted, r.Reason = Failed, 5, &Reason{Code: tooManyRejects} }, whole},
+		"append, too many": {func(r *Report) {
+			r.State, r.Mode, r.NotAttempted, r.Reason = Failed, "append", 5, &Reason{Code: tooManyRejects}
+		}, later},
+	} {
+		r := partial()
+		tc.change(&r)
+		got := strings.Join(Next(r), "\n")
+		for _, advice := range []string{alone, whole, later} {
+			if strings.Contains(got, advice) != (advice == tc.want) {
+				t.Errorf("%s: %q is there, or is not: %s", name, advice, got)
+			}
+		}
+	}
+}
+
+func TestSeveralProblemsAreAList(t *testing.T) {
+	r := refused()
+	r.Reason.Message = "2 things are wrong; column \"a\": is not there; column \"b\": neither"
+	for name, write := range map[string]func(io.Writer, Report) error{"text": Text, "html": HTML} {
+		var got strings.Builder
+		if err := write(&got, r); err != nil {
+			t.Fatal(err)
+		}
+		if text := html.UnescapeString(got.String()); !strings.Contains(text, "Column \"a\": is not there.") || !strings.Contains(text, "Column \"b\": neither.") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
+// Every code of docs/files.md reads as a sentence.
+func TestWordsOfEveryCode(t *testing.T) {
+	for _, code := range strings.Fields(`key_missing duplicate_key too_long not_a_number not_whole out_of_range too_precise not_a_boolean
+		not_a_date has_time not_a_guid ambiguous_time unknown_choice ambiguous_choice too_many_choices lookup_not_found lookup_ambiguous
+		lookup_not_addressable state_contradiction nested_value invalid_text control_character ragged_row bad_quoting bad_encoding bad_json
+		not_an_object duplicate_member empty_name cell_error no_date merged_cell not_found ambiguous_key bad_key`) {
+		if words := (RejectReason{Code: code}).Words(); strings.HasPrefix(words, "of ") {
+			t.Errorf("%s: %s", code, words)
+		}
 	}
 }
 

@@ -10,6 +10,12 @@ import (
 func Text(w io.Writer, r Report) error {
 	var b strings.Builder
 	b.WriteString(Sentence(r) + "\n\n")
+	if list := r.problems(); list != nil {
+		for _, problem := range list {
+			b.WriteString("  - " + problem + "\n")
+		}
+		b.WriteByte('\n')
+	}
 	for _, f := range figures(r) {
 		fmt.Fprintf(&b, "  %-14s %12s", f.Name, number(f.Count))
 		if f.Note != "" {
@@ -19,14 +25,28 @@ func Text(w io.Writer, r Report) error {
 	}
 	if len(r.RejectReasons) > 0 {
 		b.WriteString("\nWhy rows were rejected\n")
-		for _, reason := range r.RejectReasons {
-			fmt.Fprintf(&b, "  %12s   %s  (%s, for example line %d)\n", number(reason.Count), reason.Words(), reason.Code, reason.Line)
+		textReasons(&b, r.RejectReasons, "line")
+	}
+	if r.Removed != nil && r.Removed.Found > 0 {
+		b.WriteString("\nRecords removed from the table\n")
+		for _, f := range removals(r.Removed) {
+			fmt.Fprintf(&b, "  %-14s %12s", f.Name, number(f.Count))
+			if f.Note != "" {
+				b.WriteString("   " + f.Note)
+			}
+			b.WriteByte('\n')
 		}
+		textReasons(&b, r.Removed.Reasons, "")
+	}
+	if len(r.WarnReasons) > 0 {
+		b.WriteString("\nWhat could not be done for written rows\n")
+		textReasons(&b, r.WarnReasons, "line")
 	}
 	textList(&b, "Notes", r.Notes)
+	textList(&b, "Why the files were read like this", r.Evidence)
 	textList(&b, "What to do next", Next(r))
 	b.WriteByte('\n')
-	for _, where := range []struct{ name, at string }{{"Rejects", r.Rejects}, {"Report", r.Page}, {"Figures", r.Report}} {
+	for _, where := range []struct{ name, at string }{{"Rejects", r.Rejects}, {"Warnings", r.Warnings}, {"Left", r.Undeleted}, {"Report", r.Page}, {"Figures", r.Report}} {
 		if where.at != "" {
 			fmt.Fprintf(&b, "%-8s %s\n", where.name, where.at)
 		}
@@ -34,6 +54,17 @@ func Text(w io.Writer, r Report) error {
 	fmt.Fprintf(&b, "Run %s, %s, %s\n", r.Run, r.State, duration(r.Seconds))
 	_, err := io.WriteString(w, harmlessText(b.String()))
 	return err
+}
+
+// textReasons lists reasons by how often they came; example says what of one such row can be named.
+func textReasons(b *strings.Builder, reasons []RejectReason, example string) {
+	for _, reason := range reasons {
+		fmt.Fprintf(b, "  %12s   %s  (%s", number(reason.Count), reason.Words(), reason.Code)
+		if example != "" {
+			fmt.Fprintf(b, ", for example %s %d", example, reason.Line)
+		}
+		b.WriteString(")\n")
+	}
 }
 
 func textList(b *strings.Builder, title string, lines []string) {
@@ -75,6 +106,19 @@ func figures(r Report) []figure {
 	}
 }
 
+// removals are the counts that add up to the records found (rule C3), and these.
+func removals(r *Removed) []figure {
+	list := []figure{{Name: "found", Count: r.Found}, {Name: "deleted", Count: r.Deleted}, {Name: "already gone", Count: r.AlreadyGone}, {Name: "not deletable", Count: r.Failed}}
+	if r.NotAttempted > 0 {
+		note := ""
+		if r.Uncertain > 0 {
+			note = number(r.Uncertain) + " of them sent, but the answer was lost"
+		}
+		list = append(list, figure{Name: "not attempted", Count: r.NotAttempted, Note: note})
+	}
+	return list
+}
+
 func breakdown(r Report) string {
 	var parts []string
 	for _, part := range []struct {
@@ -84,6 +128,9 @@ func breakdown(r Report) string {
 		if part.n > 0 {
 			parts = append(parts, number(part.n)+" "+part.name)
 		}
+	}
+	if r.Warned > 0 {
+		parts = append(parts, number(r.Warned)+" with a warning")
 	}
 	return strings.Join(parts, ", ")
 }

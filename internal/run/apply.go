@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,17 +11,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"penstock/internal/dataverse"
 	"penstock/internal/fault"
 	"penstock/internal/store"
 )
 
 const (
-	// callRows is how many operations a call carries: past about 100 there is
-	// under 3 % left to win, while one bad row fails the whole call.
-	callRows = 100
-	// callsInFlight is one worker's; the connection's limiter bounds all workers together.
-	callsInFlight = 8
 	// applyTime is when apply hands back, so that budgets can shift and turns be checked (rule M4).
 	applyTime = 5 * time.Minute
 	// drainTime is how long calls in flight may end on their own after the worker was told to stop.
@@ -38,7 +36,7 @@ func (s *Steps) Apply(ctx context.Context, in ApplyIn) (Applied, error) {
 		return Applied{}, err
 	}
 	done, err := s.applyChunk(ctx, plan, in)
-	if err != nil {
+	if err = resumeLater(err); err != nil {
 		// Told to Finish; that it cannot be written down must not hide the failure itself.
 		why := failure{Reason: *reasonOf(err), At: s.now()}
 		_ = store.PutJSON(context.WithoutCancel(ctx), s.Work, failureKey(plan.folder(), plan.By, chunkName(in.Phase, in.Chunk.N)), why)
@@ -55,7 +53,7 @@ func (s *Steps) applyChunk(ctx context.Context, plan *Plan, in ApplyIn) (done bo
 	if err != nil {
 		return false, err
 	}
-	if len(pending(known.states)) == 0 {
+	if unsettled(known.states) == 0 {
 		return true, nil
 	}
 	worker := attemptID()
@@ -63,20 +61,83 @@ func (s *Steps) applyChunk(ctx context.Context, plan *Plan, in ApplyIn) (done bo
 	if err := f.check(ctx); err != nil {
 		return false, err
 	}
-	w := &attempt{Steps: s, plan: plan, phase: in.Phase, fence: f, states: known.states, until: s.until(ctx)}
-	if w.ops, err = readChunk(ctx, s.Work, in.Chunk); err != nil {
+	w := &attempt{Steps: s, plan: plan, phase: in.Phase, ref: in.Chunk, fence: f, until: s.until(ctx),
+		states: slices.Clone(known.states), allowed: math.MaxInt64}
+	if err := w.spareUnchanged(ctx, in); err != nil {
 		return false, err
 	}
-	if w.allowed, err = s.remainingRejects(ctx, plan, chunkName(in.Phase, in.Chunk.N)); err != nil {
+	defer func() { w.chunk.release() }()
+	if err := w.gather(ctx); err != nil {
 		return false, err
 	}
-	if w.client, err = s.connection(ctx, plan); err != nil {
+	if w.journal, err = s.begin(ctx, plan, in.Phase, in.Chunk, known.attempt, worker, spansBeyond(w.states, known.states)); err != nil {
 		return false, err
 	}
-	if w.journal, err = s.begin(ctx, plan, in.Phase, in.Chunk, known.attempt, worker); err != nil {
-		return false, err
+	if known.open {
+		w.doubt()
 	}
 	return w.run(ctx)
+}
+
+// gather has ready what it takes to send: the chunk, the connection, and how
+// many rejects it may have. None of them waits for the others.
+func (w *attempt) gather(ctx context.Context) error {
+	if unsettled(w.states) == 0 {
+		return nil
+	}
+	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() (err error) { w.chunk, err = readChunk(inner, w.Work, w.ref); return err })
+	group.Go(func() (err error) { w.client, err = w.connection(inner, w.plan); return err })
+	if w.phase == loadPhase {
+		group.Go(func() (err error) {
+			w.allowed, err = w.remainingRejects(inner, w.plan, chunkName(w.phase, w.ref.N))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil || w.phase != linkPhase {
+		return err
+	}
+	return w.spareLinks(ctx, w.chunk.of)
+}
+
+// spareUnchanged settles what need not be sent, before the first call and before
+// the chunk is read: often nothing is left to read it for.
+func (w *attempt) spareUnchanged(ctx context.Context, in ApplyIn) error {
+	if in.Phase != loadPhase || in.Chunk.Marks == "" {
+		return nil
+	}
+	last, err := w.fence.turns.last(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the turn: %w", err)
+	}
+	same, err := w.unchangedOf(ctx, w.plan, in, last)
+	if err != nil {
+		return err
+	}
+	if same != nil && len(same) != len(w.states) {
+		return fault.New(fault.Broken, "marks_unreadable", "chunk %d has %d operations and %d marks", w.ref.N, len(w.states), len(same))
+	}
+	spared := int64(0)
+	for i, yes := range same {
+		if yes && w.states[i] == untouched {
+			w.states[i] = unchanged
+			spared++
+		}
+	}
+	if spared > 0 {
+		w.done(spared, 0)
+	}
+	return nil
+}
+
+// doubt takes all that is not settled for sent: an earlier attempt is open, and
+// the end of its journal may have gone with the machine's power (rule I3).
+func (w *attempt) doubt() {
+	for i, state := range w.states {
+		if !state.settled() {
+			w.states[i] = sending
+		}
+	}
 }
 
 // until is when apply stops sending: after its own time, or so long before its
@@ -112,7 +173,7 @@ func (s *Steps) remainingRejects(ctx context.Context, plan *Plan, chunk string) 
 			return 0, fmt.Errorf("count the rejects so far: %w", err)
 		}
 		name, rest, _ := strings.Cut(strings.TrimPrefix(info.Key, prefix), ".attempt-")
-		if _, digits, ok := strings.Cut(rest, ".rejected-"); ok && name != chunk {
+		if _, digits, ok := strings.Cut(rest, ".rejected-"); ok && name != chunk && strings.HasPrefix(name, loadPhase+"-") {
 			if n, err := strconv.ParseInt(digits, 10, 64); err == nil {
 				latest[name] = max(latest[name], n)
 			}
@@ -124,122 +185,110 @@ func (s *Steps) remainingRejects(ctx context.Context, plan *Plan, chunk string) 
 	return left, nil
 }
 
-// pending cuts what is not settled into stretches of at most callRows.
-func pending(states []opState) []span {
-	var spans []span
-	for i := 0; i < len(states); {
-		if states[i].settled() {
-			i++
-			continue
-		}
-		j := i
-		for j < len(states) && j-i < callRows && !states[j].settled() {
-			j++
-		}
-		spans = append(spans, span{First: i, Last: j - 1, State: sending})
-		i = j
-	}
-	return spans
-}
-
 // attempt is one attempt at one chunk.
 type attempt struct {
 	*Steps
 	plan    *Plan
 	phase   string
+	ref     ChunkRef
+	chunk   *chunk // nil when there is nothing to send
 	client  *dataverse.Client
 	writer  *dataverse.Writer
 	journal *journal
 	fence   *fence
-	ops     []dataverse.Operation
+	watch   *watch
 	until   time.Time
 
 	mu       sync.Mutex
 	states   []opState
-	allowed  int64 // rejects that this chunk may have
+	next     int    // operations before are settled or on their way
+	known    []span // outcomes that are in no segment yet
+	allowed  int64  // rejects that this chunk may have
 	rejected int64
 	failure  error
 	figures  figures
 }
 
-// run sends what is left, several calls in flight, and writes down how it ended whatever happens.
+// run sends what is left and writes down how it ended whatever happens.
 func (w *attempt) run(ctx context.Context) (done bool, err error) {
+	var leave func()
+	w.watch, leave = w.crew.watching(w.plan.Start.Run)
+	defer leave()
 	for _, state := range w.states {
 		if state == rejected {
 			w.rejected++
 		}
 	}
-	// What is in flight when the worker is told to stop may end on its own: an
-	// outcome known is better than one to settle later.
-	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	if deadline, ok := ctx.Deadline(); ok {
-		// The client must know it too: a pause that ends later is not waited for.
-		calls, cancel = context.WithDeadline(calls, deadline.Add(-endTime))
-		defer cancel()
-	}
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })
-	defer stop()
-
-	w.writer, err = w.client.NewWriter(calls, w.plan.Table, dataverse.WriteOptions{
-		Before:   w.fence.check, // Rule T3: the turn is looked at before each call to the target
-		Observer: w.observer(),
-	})
-	if err != nil {
-		return false, err
-	}
-	if err := w.settleCreates(calls); err != nil {
-		return false, err
-	}
-	work := make(chan span)
-	var slots sync.WaitGroup
-	for range callsInFlight {
-		slots.Go(func() { w.slot(calls, work) })
-	}
-	stretches := pending(w.states)
-feed:
-	for _, s := range stretches {
-		select {
-		case <-ctx.Done():
-			break feed
-		default:
-		}
-		if w.over() {
-			break
-		}
-		select {
-		case work <- s:
-		case <-ctx.Done():
-			break feed
+	if unsettled(w.states) > 0 {
+		if err := w.opened(ctx); err != nil {
+			w.fail(err)
+		} else if err := w.write(ctx); err != nil {
+			w.fail(err)
 		}
 	}
-	close(work)
-	slots.Wait()
 	ending, ended := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 	defer ended()
-	if err := w.journal.end(ending, w.states, w.figures.snapshot()); err != nil && w.failure == nil {
-		w.failure = fmt.Errorf("write down the end: %w", err)
+	if err := w.journal.end(ending, w.states, w.figures.snapshot()); err != nil {
+		w.fail(fmt.Errorf("write down the end: %w", err))
 	}
-	left := len(pending(w.states)) > 0
 	switch {
 	case w.failure != nil: // also when all is written but not all of it written down
 		return false, w.failure
-	case !left:
+	case unsettled(w.states) == 0:
 		return true, nil
 	case ctx.Err() != nil:
 		return false, fault.New(fault.Interrupted, "stopped", "the worker was stopped").Because(ctx.Err())
 	case w.rejected > w.allowed:
 		return false, fault.New(fault.Refused, "too_many_rejects", "the service rejects more rows than rejects.max_percent of the destination allows; the rest was not sent").
-			Advise("see the reject file for the reasons; correct the rows and deliver again")
+			Advise("see the reject file for the reasons; correct the rows, or raise the threshold and let the run go on")
 	}
 	return false, nil
 }
 
-// over tells the feeder to send no more.
-func (w *attempt) over() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.failure != nil || w.rejected > w.allowed || !w.now().Before(w.until)
+// write has calls in flight until nothing is left to send, or the worker must stop.
+func (w *attempt) write(ctx context.Context) error {
+	calls, cancel := inFlight(ctx)
+	defer cancel()
+	options, leave, err := w.writeOptions(calls)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if w.writer, err = w.client.NewWriter(calls, w.plan.Table, options); err != nil {
+		return err
+	}
+	if err := w.settleCreates(calls); err != nil {
+		return err
+	}
+	w.send(ctx, calls)
+	return nil
+}
+
+// inFlight is the context of calls. What is in flight when the worker is told to
+// stop may end on its own: an outcome known is better than one to settle later.
+func inFlight(ctx context.Context) (context.Context, context.CancelFunc) {
+	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })
+	late := func() {}
+	if deadline, ok := ctx.Deadline(); ok {
+		// The client must know it too: a pause that ends later is not waited for.
+		calls, late = context.WithDeadline(calls, deadline.Add(-endTime))
+	}
+	return calls, func() { stop(); late(); cancel() }
+}
+
+// writeOptions are the plan's.
+func (w *attempt) writeOptions(ctx context.Context) (options dataverse.WriteOptions, leave func(), err error) {
+	o := w.plan.Options
+	options = dataverse.WriteOptions{
+		First: w.crew.first(w.client, w.plan), Match: w.plan.MatchOn, Replace: o.Replace,
+		DetectDuplicates: o.DetectDuplicates, BypassLogic: o.BypassLogic, BypassPlugins: o.BypassPlugins, SuppressFlows: o.SuppressFlows,
+		CallerObjectID: o.CallerObjectID, CallerID: o.CallerID, Tag: o.Tag,
+		Before:   w.fence.check, // Rule T3: the turn is looked at before each call to the target
+		Observer: w.observer(),
+	}
+	options.Lookup, leave, err = w.lookup(ctx)
+	return options, leave, err
 }
 
 // settleCreates asks which of the creates that an earlier attempt may have sent
@@ -248,8 +297,8 @@ func (w *attempt) settleCreates(ctx context.Context) error {
 	var ids []string
 	var at []int
 	for i, state := range w.states {
-		if state == sending && w.ops[i].Do == dataverse.Create {
-			ids, at = append(ids, w.ops[i].ID), append(at, i)
+		if op := &w.chunk.ops[i]; state == sending && op.Do == dataverse.Create {
+			ids, at = append(ids, op.ID), append(at, i)
 		}
 	}
 	if len(ids) == 0 {
@@ -267,117 +316,12 @@ func (w *attempt) settleCreates(ctx context.Context) error {
 	return nil
 }
 
-// slot sends one call after another. The outcomes of one and the announcement of
-// the next share a segment: about one object a call.
-func (w *attempt) slot(ctx context.Context, work <-chan span) {
-	var known []span
-	for s := range work {
-		if err := w.fence.check(ctx); err != nil {
-			w.fail(err)
-			break
-		}
-		if err := w.journal.write(ctx, segment{Spans: append(known, s)}); err != nil {
-			w.fail(err)
-			break
-		}
-		before := w.announce(s)
-		known = w.call(ctx, s, before)
-	}
-	if len(known) > 0 {
-		if err := w.journal.write(context.WithoutCancel(ctx), segment{Spans: known}); err != nil {
-			w.fail(err)
-		}
-	}
-	for range work {
-		// A slot that failed still takes what it is offered, so that the feeder never hangs.
-	}
-}
-
-// announce marks a stretch as being sent: whatever happens now, it may have been.
-// It returns what was known before.
-func (w *attempt) announce(s span) (before []opState) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	before = slices.Clone(w.states[s.First : s.Last+1])
-	for i := s.First; i <= s.Last; i++ {
-		w.states[i] = max(w.states[i], sending)
-	}
-	return before
-}
-
 func (w *attempt) fail(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failure == nil {
 		w.failure = err
 	}
-}
-
-// definite tells whether a failure of Write says that what has no outcome was not
-// written: refused, or held back before it was sent.
-func definite(err error) bool {
-	switch fault.KindOf(err) {
-	case fault.Denied, fault.Refused, fault.LostTurn, fault.Throttled:
-		return true
-	}
-	return false
-}
-
-// call sends one stretch and notes what became of it.
-func (w *attempt) call(ctx context.Context, s span, before []opState) []span {
-	ops := w.ops[s.First : s.Last+1]
-	outcomes, err := w.writer.Write(ctx, ops)
-	if err != nil {
-		w.fail(err)
-	}
-	states := make([]opState, len(ops))
-	var rejects []serverReject
-	for i := range ops {
-		states[i] = sending
-		if i < len(outcomes) {
-			states[i] = stateOf(outcomes[i].Result)
-		}
-		if states[i] == sending && definite(err) && !(i < len(outcomes) && outcomes[i].Uncertain) {
-			states[i] = before[i]
-		}
-		if states[i] == rejected {
-			r := serverReject{Op: s.First + i}
-			r.Row, r.Line, r.Code, r.Message = ops[i].Row, ops[i].Line, outcomes[i].Code, outcomes[i].Message
-			rejects = append(rejects, r)
-		}
-	}
-	if err := w.journal.reject(context.WithoutCancel(ctx), rejects); err != nil {
-		// A reject without its reason written down is none: the next attempt sends the row again and is told again.
-		w.fail(err)
-		for i := range states {
-			if states[i] == rejected {
-				states[i] = sending
-			}
-		}
-		rejects = nil
-	}
-	spans := spansOf(states)
-	for i := range spans {
-		spans[i].First += s.First
-		spans[i].Last += s.First
-	}
-	w.record(s, states, int64(len(rejects)))
-	return spans
-}
-
-func (w *attempt) record(s span, states []opState, rejects int64) {
-	w.mu.Lock()
-	settled := int64(0)
-	for i, state := range states {
-		w.states[s.First+i] = state
-		if state.settled() {
-			settled++
-		}
-	}
-	w.rejected += rejects
-	w.mu.Unlock()
-	w.progress(Progress{Run: w.plan.Start.Run, Destination: w.plan.Start.Destination, Step: w.phase,
-		Rows: settled, Total: w.plan.Rows.Read - w.plan.Rows.Rejected, Rejected: rejects})
 }
 
 // figures counts what the writer does.
@@ -389,14 +333,18 @@ type figures struct {
 func (w *attempt) observer() dataverse.Observer {
 	f := &w.figures
 	return dataverse.Observer{
-		Call: func(rows int, _ time.Duration) { f.calls.Add(1); f.rows.Add(int64(rows)) },
-		Throttled: func(pause time.Duration) {
-			f.throttled.Add(1)
-			f.waited.Add(int64(pause))
-			w.explain(fmt.Sprintf("waiting: the service asked for a pause of %s (its limits per user are reached)", pause.Round(time.Second)))
+		Call:      func(rows int, _ time.Duration) { f.calls.Add(1); f.rows.Add(int64(rows)) },
+		Throttled: func(time.Duration) { f.throttled.Add(1) },
+		Retried:   func() { f.retried.Add(1) },
+		Bisected:  func() { f.bisected.Add(1) },
+		Waiting: func(reason string, until time.Time) {
+			now := w.now()
+			news, longer := w.watch.add(reason, now, until)
+			f.waited.Add(int64(longer))
+			if news {
+				w.explain(waitWords(reason, now, until))
+			}
 		},
-		Retried:  func() { f.retried.Add(1); w.explain("the service did not answer well; trying again") },
-		Bisected: func() { f.bisected.Add(1) },
 	}
 }
 

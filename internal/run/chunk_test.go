@@ -3,6 +3,8 @@ package run
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -80,7 +82,7 @@ func TestStoredChunk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(operations, got); diff != "" {
+	if diff := cmp.Diff(operations, got.ops); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)
 	}
 }
@@ -125,4 +127,9 @@ func directory(t *testing.T) store.Store {
 	}
 	t.Cleanup(func() { d.Close() })
 	return d
+}
+
+func sumOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
 }

@@ -11,6 +11,7 @@ import (
 	"penstock/internal/dataverse"
 	"penstock/internal/fault"
 	"penstock/internal/secret"
+	"penstock/internal/store"
 )
 
 // Connections opens connections and keeps them: one client for each, because a
@@ -19,6 +20,7 @@ type Connections struct {
 	Secrets   secret.Reader
 	UserAgent string
 	Clock     dataverse.Clock // that waits go by; nil is the wall clock
+	Work      store.Store     // where requests per day are counted over runs and processes; nil counts those of this process
 
 	mu   sync.Mutex
 	open map[config.Connection]*dataverse.Client
@@ -60,10 +62,15 @@ func (c *Connections) dial(ctx context.Context, conn *config.Connection) (*datav
 	if err != nil {
 		return nil, err
 	}
-	return dataverse.Open(dataverse.Options{
+	options := dataverse.Options{
 		URL: conn.URL, Tenant: conn.Tenant, Authority: conn.Authority, APIVersion: conn.APIVersion,
 		Credentials: credentials, Source: source, RootCAs: roots, AllowCustomHost: conn.AllowCustomHost, UserAgent: c.UserAgent, Clock: c.Clock,
-	})
+		InFlight: conn.InFlight, RequestsPerDay: conn.RequestsPerDay,
+	}
+	if c.Work != nil && conn.RequestsPerDay > 0 {
+		options.Ledger = newLedger(c.Work, conn.Name)
+	}
+	return dataverse.Open(options)
 }
 
 // rootCAs is the system's authorities and those of a connection's ca_file; nil is only the system's.

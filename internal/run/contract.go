@@ -32,11 +32,13 @@ func (in ApplyIn) RunID() string { return in.Run }
 
 // Delivery is what arrived.
 type Delivery struct {
-	ID      string            `json:"id"` // sha256:… over where it lies and which version it is (rule I1)
-	Objects []delivery.Object `json:"objects"`
+	ID      string            `json:"id"`                // sha256:… over where it lies and which version it is (rule I1)
+	Objects []delivery.Object `json:"objects,omitempty"` // what arrived; in a plan: what was read, in order
+	By      *delivery.Object  `json:"by,omitempty"`      // in a plan: the manifest or marker that completed the objects
+	List    string            `json:"list,omitempty"`    // object of the work store with the objects, when they are too many to travel
 }
 
-// States of Prepared and Turn.
+// States of Prepared, Turn, Applied and Surveyed.
 const (
 	Proven  = "proven"
 	Refused = "refused"
@@ -45,17 +47,22 @@ const (
 	Skip    = "skipped"
 	Done    = "done"
 	More    = "more"
+	Found   = "found"
+	Clear   = "clear"
 )
 
 // Prepared is what prepare says.
 type Prepared struct {
-	State    string           `json:"state"` // proven, refused
+	State    string           `json:"state"` // proven, refused, more
 	Mode     string           `json:"mode,omitempty"`
 	Folder   string           `json:"folder"`
-	Phases   map[string]Phase `json:"phases,omitempty"` // load
+	Phases   map[string]Phase `json:"phases,omitempty"` // load, link
 	Parallel int              `json:"parallel,omitempty"`
 	Rows     Rows             `json:"rows"`
 	Reason   *Reason          `json:"reason,omitempty"` // of a refusal
+	// more: which step of which attempt at prepare the next call goes on from.
+	By   string `json:"by,omitempty"`
+	Step int    `json:"step,omitempty"`
 }
 
 // Phase points at a Map's items.
@@ -87,6 +94,7 @@ type ChunkRef struct {
 	Key        string `json:"key"`
 	Operations int    `json:"operations"`
 	SHA256     string `json:"sha256"`
+	Marks      string `json:"marks,omitempty"` // object with the marks of its operations, for only_changes
 }
 
 // TurnIn is the input of turn: the whole state so far.
@@ -98,12 +106,44 @@ type TurnIn struct {
 
 // Turn is what turn says.
 type Turn struct {
-	State   string    `json:"state"` // mine, waiting, refused
+	State   string    `json:"state"` // mine, waiting, refused, skipped
 	Epoch   int       `json:"epoch,omitempty"`
 	Taken   time.Time `json:"taken,omitzero"`
 	Behind  string    `json:"behind,omitempty"`  // waiting: the run that holds the turn or is ahead
+	Dead    bool      `json:"dead,omitempty"`    // waiting: that run failed or shows no sign of life, and is given up in the end
 	Seconds int       `json:"seconds,omitempty"` // waiting: how long until the next look
 	Waits   int       `json:"waits,omitempty"`   // looks so far: waits grow and are bounded (rule M2)
+	Newer   string    `json:"newer,omitempty"`   // mine: a run whose delivery arrived later was loaded before (rule T5)
+	Reason  *Reason   `json:"reason,omitempty"`
+}
+
+// SurveyIn is the input of survey.
+type SurveyIn struct {
+	V           int       `json:"v"`
+	Run         string    `json:"run"`
+	Destination string    `json:"destination"`
+	Purpose     string    `json:"purpose"` // clear, sweep
+	Epoch       int       `json:"epoch"`
+	Last        *Surveyed `json:"last,omitempty"` // what the last call said
+}
+
+// RunID tells the log at the edge which run an event is about.
+func (in SurveyIn) RunID() string { return in.Run }
+
+// Surveyed is what survey says: there is something to delete (found), nothing
+// that has to go is left (clear), look again later (waiting), it is not done
+// reading (more), or why nothing may be deleted (refused, skipped).
+type Surveyed struct {
+	State   string    `json:"state"`
+	Phase   string    `json:"phase,omitempty"`   // found, more: clear-0, sweep-0, …
+	Key     string    `json:"key,omitempty"`     // found: the Map's items
+	Chunks  int       `json:"chunks,omitempty"`  // found
+	Records int64     `json:"records,omitempty"` // found: to be deleted; more: read so far
+	Cursor  string    `json:"cursor,omitempty"`  // more: where to go on
+	Seconds int       `json:"seconds,omitempty"` // waiting
+	Waits   int       `json:"waits,omitempty"`   // waiting: looks so far; they grow and are bounded (rule M2)
+	Began   time.Time `json:"began,omitzero"`    // when the first call of this purpose was
+	At      time.Time `json:"at,omitzero"`       // when this was said
 	Reason  *Reason   `json:"reason,omitempty"`
 }
 
@@ -127,9 +167,12 @@ type FinishIn struct {
 	Start
 	Prepared *Prepared `json:"prepared,omitempty"`
 	Turn     *Turn     `json:"turn,omitempty"`
+	Clear    *Surveyed `json:"clear,omitempty"` // the last word of the survey before loading
+	Sweep    *Surveyed `json:"sweep,omitempty"` // and of the one after it
 	Error    *Caught   `json:"error,omitempty"`
 
-	died time.Time // when the execution began that EventBridge says died; zero in a state's input
+	died    time.Time // when the execution began that EventBridge says died; zero in a state's input
+	stopped time.Time // and when it ended
 }
 
 // UnmarshalJSON also takes EventBridge's word that an execution died (rule T4),
@@ -139,6 +182,7 @@ func (in *FinishIn) UnmarshalJSON(data []byte) error {
 	var event struct {
 		Detail struct {
 			StartDate int64  `json:"startDate"` // milliseconds since 1970
+			StopDate  int64  `json:"stopDate"`
 			Input     string `json:"input"`
 		} `json:"detail"`
 	}
@@ -150,6 +194,9 @@ func (in *FinishIn) UnmarshalJSON(data []byte) error {
 		return json.Unmarshal(data, (*state)(in))
 	}
 	*in = FinishIn{died: time.UnixMilli(event.Detail.StartDate)}
+	if event.Detail.StopDate > 0 {
+		in.stopped = time.UnixMilli(event.Detail.StopDate)
+	}
 	return json.Unmarshal([]byte(event.Detail.Input), &in.Start)
 }
 
@@ -174,6 +221,7 @@ type Finished struct {
 	Unchanged    int64          `json:"unchanged"`
 	Rejected     int64          `json:"rejected"`
 	NotAttempted int64          `json:"not_attempted"`
+	Warned       int64          `json:"warned,omitempty"`  // of those written: a link or state could not be set
 	Removed      report.Removed `json:"removed"`           // records that are no source rows
 	Report       string         `json:"report"`            // key of report.json
 	Rejects      string         `json:"rejects,omitempty"` // key of rejects.csv or .jsonl, when there are any

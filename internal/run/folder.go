@@ -5,8 +5,18 @@ import "fmt"
 // A run's folder in the work store:
 //
 //	runs/DESTINATION/RUN/run.json                 the decisions (Plan), written once by prepare
-//	                     load.json                the items of the Load state
-//	                     chunks/ATTEMPT/load-00000  operations, one JSON object a line
+//	                     load.json, link.json, clear-0.json, sweep-0.json …  the items of the Maps
+//	                     survey/clear-0           what a survey found to delete, written once
+//	                     survey/cursors/…         how far a survey is that takes several calls
+//	                     survey/asked, survey/job   the service's own deletion: asked for, and how it ended
+//	                     cleared                  the table was seen empty: never clear again
+//	                     wrote                    since when the run writes, for only_changes
+//	                     prepare/ATTEMPT/step-0001.json  how far a prepare is that takes several calls (step.go)
+//	                     spool/ATTEMPT/0001-…/partition-000 …  what it has so far; gone at its end
+//	                     frames/ATTEMPT/00000-…/00000 …  what is left of a compressed object, to be entered anywhere (reframe.go); gone at its end
+//	                     keys/ATTEMPT             hashes of all rows' keys, for mode mirror (keys.go)
+//	                     chunks/ATTEMPT/load-00000, link-00000  operations, one JSON object a line
+//	                     marks/ATTEMPT/load-00000  hashes of a chunk's rows, for only_changes
 //	                     results/ATTEMPT/load-00000.attempt-001/000000 …  a worker's journal
 //	                     ended/ATTEMPT/load-00000.attempt-001.rejected-7  how it ended
 //	                     failures/ATTEMPT/load-00000              why it ended early
@@ -15,7 +25,7 @@ import "fmt"
 // ATTEMPT is the attempt at prepare whose plan holds: a journal speaks of places in
 // its chunks, so it must never be read against chunks that were cut another time.
 //
-//	rejects.csv, report.json, report.html    the account
+//	rejects.csv, warnings.csv, undeleted.csv, report.json, report.html    the account
 func folder(destination, run string) string {
 	return "runs/" + destination + "/" + run + "/"
 }
@@ -24,6 +34,12 @@ func planKey(folder string) string         { return folder + "run.json" }
 func phaseKey(folder, phase string) string { return folder + phase + ".json" }
 func reportKey(folder string) string       { return folder + "report.json" }
 func reportPageKey(folder string) string   { return folder + "report.html" }
+func roundKey(folder, phase string) string { return folder + "survey/" + phase }
+func jobEndKey(folder string) string       { return folder + "survey/job" }
+func jobAskedKey(folder string) string     { return folder + "survey/asked" }
+func clearedKey(folder string) string      { return folder + "cleared" }
+func wroteKey(folder string) string        { return folder + "wrote" }
+func cursorKey(folder, id string) string   { return folder + "survey/cursors/" + id }
 func chunkName(phase string, n int) string { return fmt.Sprintf("%s-%05d", phase, n) }
 func attemptName(by, chunk string, k int) string {
 	return fmt.Sprintf("%s/%s.attempt-%03d", by, chunk, k)

@@ -2,12 +2,14 @@ package run
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
 	"penstock/internal/config"
 	"penstock/internal/dataverse"
 	"penstock/internal/fault"
+	"penstock/internal/mapping"
 )
 
 // Inspect reads a destination's table, live, and asks whether it can be written
@@ -17,35 +19,126 @@ func Inspect(ctx context.Context, client *dataverse.Client, dest *config.Destina
 	if err != nil {
 		return nil, err
 	}
-	if table.Type == "Elastic" {
-		return nil, fault.New(fault.Refused, "elastic_table", "table %s is an elastic table, on which an upsert replaces the whole row", table.Name).
-			Advise("this version writes standard tables")
-	}
-	needs, message := []string{"Create", "Read"}, "CreateMultiple"
-	if dest.Mode == config.Upsert {
-		needs, message = []string{"Create", "Write", "Read"}, "UpsertMultiple"
-	}
-	missing, err := client.Privileges(ctx, table.Name, needs...)
-	if err != nil {
+	if err := demand(ctx, client, table.Name, needs(dest)...); err != nil {
 		return nil, err
 	}
-	if len(missing) > 0 {
-		return nil, dataverse.MissingPrivilege(missing...)
+	switch {
+	case len(dest.MatchOn) > 0:
+		err = checkMatch(table, dest.MatchOn)
+	case len(dest.Key) > 0:
+		err = checkKey(table, dest.Key)
 	}
-	supported, err := client.Supports(ctx, message, table.Name)
-	if fault.Is(err, fault.Denied) {
-		supported, err = true, nil // it may not be asked; the table itself will tell
+	if err == nil && dest.Mode.Creates() && !keyed(table, dest) {
+		err = checkOwnIDs(table)
 	}
-	if err != nil {
-		return nil, err
+	return table, err
+}
+
+// needs are the privileges that a mode takes.
+func needs(dest *config.Destination) []string {
+	switch dest.Mode {
+	case config.Append:
+		return []string{"Create", "Read"}
+	case config.Update:
+		return []string{"Write", "Read"}
+	case config.Delete:
+		return []string{"Delete", "Read"}
+	case config.Truncate:
+		if len(dest.Key) == 0 {
+			return []string{"Create", "Read", "Delete"}
+		}
+		return []string{"Create", "Write", "Read", "Delete"}
+	case config.Mirror:
+		return []string{"Create", "Write", "Read", "Delete"}
 	}
-	if !supported {
-		return nil, fault.New(fault.Refused, "bulk_unsupported", "table %s does not take %s, which this version writes with", table.Name, message)
+	return []string{"Create", "Write", "Read"}
+}
+
+// demand makes sure that every application user has the privileges of these kinds on a table.
+func demand(ctx context.Context, client *dataverse.Client, table string, kinds ...string) error {
+	missing, err := client.Privileges(ctx, table, kinds...)
+	if err == nil && len(missing) > 0 {
+		err = dataverse.MissingPrivilege(missing...)
 	}
-	if dest.Mode == config.Append {
-		return table, checkOwnIDs(table)
+	return err
+}
+
+// checkAttachments makes sure that records may be attached to those that lookups
+// and associations lead to: Append on the table, AppendTo on the others, and for
+// many-to-many relationships Append on both.
+func checkAttachments(ctx context.Context, client *dataverse.Client, table *dataverse.Table, used []mapping.Used, dest *config.Destination) error {
+	targets, err := attachments(ctx, client, table, used, dest)
+	if err != nil || len(targets) == 0 {
+		return err
 	}
-	return table, checkKey(table, dest.Key)
+	if err := demand(ctx, client, table.Name, "Append"); err != nil {
+		return err
+	}
+	for _, target := range slices.Sorted(maps.Keys(targets)) {
+		if err := demand(ctx, client, target, targets[target]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attachments are the tables that a destination's columns attach its records to,
+// with the privilege that this takes on them. Owners are assigned, not attached to.
+func attachments(ctx context.Context, client *dataverse.Client, table *dataverse.Table, used []mapping.Used, dest *config.Destination) (map[string][]string, error) {
+	targets := map[string][]string{}
+	if dest.Mode == config.Delete {
+		return targets, nil
+	}
+	lookup := func(name, chosen string) {
+		c := table.Column(name)
+		switch {
+		case c == nil || c.Type != dataverse.Lookup && c.Type != dataverse.Customer:
+		case chosen != "":
+			targets[chosen] = append(targets[chosen], "AppendTo")
+		case len(c.Targets) == 1:
+			targets[c.Targets[0].Table] = append(targets[c.Targets[0].Table], "AppendTo")
+		}
+	}
+	for _, u := range used {
+		if dest.Columns == nil {
+			lookup(u.To, "")
+		}
+	}
+	var all []dataverse.Collection
+	for _, c := range dest.Columns {
+		lookup(c.To, c.Table)
+		if c.Associate == "" {
+			continue
+		}
+		var err error
+		if all == nil {
+			if all, err = client.Collections(ctx, table.Name); err != nil {
+				return nil, err
+			}
+		}
+		for _, joined := range all {
+			if joined.Navigation == c.Associate {
+				targets[joined.Table] = append(targets[joined.Table], "Append")
+			}
+		}
+	}
+	return targets, nil
+}
+
+// keyed tells whether what the mode creates is found again by a key of the table.
+func keyed(table *dataverse.Table, dest *config.Destination) bool {
+	return len(dest.Key) > 0 && !slices.Equal(dest.Key, []string{table.PrimaryID})
+}
+
+// checkMatch makes sure that records can be found by columns that are no key.
+func checkMatch(table *dataverse.Table, columns []string) error {
+	for _, name := range columns {
+		if table.Column(name) == nil {
+			return fault.New(fault.Refused, "unknown_key", "table %s has no column %s to match on", table.Name, name).
+				Advise("name columns of the table by their logical names")
+		}
+	}
+	return nil
 }
 
 // checkKey makes sure that records can be found by the destination's key.

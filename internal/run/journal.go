@@ -26,6 +26,7 @@ type opState uint8
 
 const (
 	untouched opState = iota
+	needless          // of the second pass: its row was not written. Lowest of what is settled: who sent it knows more
 	sending           // noted, fate unknown
 	rejected
 	unchanged
@@ -53,7 +54,7 @@ func stateOf(r dataverse.Result) opState {
 	return sending // Write does not know: it may have been sent
 }
 
-var stateNames = [...]string{"untouched", "sending", "rejected", "unchanged", "upserted", "updated", "created", "deleted"}
+var stateNames = [...]string{"untouched", "needless", "sending", "rejected", "unchanged", "upserted", "updated", "created", "deleted"}
 
 func (s opState) MarshalText() ([]byte, error) { return []byte(stateNames[s]), nil }
 
@@ -67,7 +68,22 @@ func (s *opState) UnmarshalText(text []byte) error {
 	return fmt.Errorf("unknown operation state %q", text)
 }
 
-func (s opState) settled() bool { return s >= rejected }
+// settled tells whether there is nothing left to do.
+func (s opState) settled() bool { return s == needless || s >= rejected }
+
+// there tells whether the operation's record is as it should be.
+func (s opState) there() bool { return s >= unchanged }
+
+// unsettled counts the operations that are left to do.
+func unsettled(states []opState) int {
+	n := 0
+	for _, s := range states {
+		if !s.settled() {
+			n++
+		}
+	}
+	return n
+}
 
 // span is a stretch of a chunk's operations in one state, both ends included.
 type span struct {
@@ -192,7 +208,11 @@ func (s *Steps) readJournals(ctx context.Context, plan *Plan, phase string, ref 
 		}
 		j.open = true
 		var seg segment
-		if err := store.ReadJSON(ctx, s.Work, info.Key, &seg); err != nil {
+		switch err := store.ReadJSON(ctx, s.Work, info.Key, &seg); {
+		case fault.Is(err, fault.Broken):
+			// A power cut took its bytes. What an open attempt has not said is in doubt anyhow.
+			continue
+		case err != nil:
 			return nil, fmt.Errorf("read the journal of attempt %d at chunk %d: %w", k, ref.N, err)
 		}
 		if err := mergeSpans(j.states, seg.Spans); err != nil {
@@ -215,7 +235,10 @@ func attemptOf(key, prefix string) (int, error) {
 	return k, nil
 }
 
-// A journal is the writing side of one attempt.
+// A journal is the writing side of one attempt. Its beginning and its end are on
+// the disk before anything else happens. What is between them survives the
+// process but not the machine: an attempt that has begun and not ended may
+// therefore have sent anything that is not settled (rule I3).
 type journal struct {
 	work    store.Store
 	folder  string
@@ -224,10 +247,11 @@ type journal struct {
 }
 
 // begin claims the first free attempt number after the known ones; of two workers on one chunk each gets its own (rule I4).
-func (s *Steps) begin(ctx context.Context, plan *Plan, phase string, ref ChunkRef, known int, worker string) (*journal, error) {
+// spans is what the attempt knows without sending anything.
+func (s *Steps) begin(ctx context.Context, plan *Plan, phase string, ref ChunkRef, known int, worker string, spans []span) (*journal, error) {
 	for k := known + 1; ; k++ {
 		j := &journal{work: s.Work, folder: plan.folder(), attempt: attemptName(plan.By, chunkName(phase, ref.N), k)}
-		err := j.write(ctx, segment{Worker: worker})
+		err := j.write(ctx, s.Work.Create, segment{Worker: worker, Spans: spans})
 		if errors.Is(err, store.ErrExists) {
 			continue
 		}
@@ -235,14 +259,19 @@ func (s *Steps) begin(ctx context.Context, plan *Plan, phase string, ref ChunkRe
 	}
 }
 
-func (j *journal) write(ctx context.Context, seg segment) error {
+// note adds a segment.
+func (j *journal) note(ctx context.Context, spans []span) error {
+	return j.write(ctx, j.work.Note, segment{Spans: spans})
+}
+
+func (j *journal) write(ctx context.Context, create func(context.Context, string, []byte) error, seg segment) error {
 	seg.V = 1
 	body, err := json.Marshal(seg)
 	if err != nil {
 		return fmt.Errorf("render the journal: %w", err)
 	}
 	key := fmt.Sprintf("%s%06d", resultsKey(j.folder, j.attempt), j.next.Add(1)-1)
-	if err := j.work.Create(ctx, key, body); err != nil {
+	if err := create(ctx, key, body); err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
 	return nil

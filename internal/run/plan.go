@@ -12,6 +12,7 @@ import (
 	"penstock/internal/dataverse"
 	"penstock/internal/delivery"
 	"penstock/internal/fault"
+	"penstock/internal/snapshot"
 	"penstock/internal/store"
 )
 
@@ -35,13 +36,33 @@ type Plan struct {
 	MaxPercent   float64          `json:"max_percent"`
 	Parallel     int              `json:"parallel,omitempty"`
 
-	Format  delivery.Format `json:"format,omitempty"`
-	SHA256  string          `json:"sha256,omitempty"` // of the content, once it was read whole
-	Columns []UsedColumn    `json:"columns,omitempty"`
-	Ignored []string        `json:"ignored,omitempty"` // Penstock's own columns found in the file
-	Rows    Rows            `json:"rows"`
-	Rejects string          `json:"rejects,omitempty"` // prefix of the rejects found by prepare
-	Chunks  []ChunkRef      `json:"chunks,omitempty"`
+	Format   delivery.Format    `json:"format,omitempty"`
+	Detected *delivery.Detected `json:"detected,omitempty"` // how the delivery is written: every later reading reads alike
+	SHA256   string             `json:"sha256,omitempty"`   // of the content, once it was read whole
+	Columns  []UsedColumn       `json:"columns,omitempty"`
+	Ignored  []string           `json:"ignored,omitempty"` // Penstock's own columns found in the file
+	Rows     Rows               `json:"rows"`
+	Rejects  string             `json:"rejects,omitempty"` // prefix of the rejects found by prepare
+	Chunks   []ChunkRef         `json:"chunks,omitempty"`  // of the load
+	// Links are the chunks of the second pass (rule W4). One has the number of the
+	// load's chunk whose rows it links; not every number has one.
+	Links []ChunkRef `json:"links,omitempty"`
+
+	Options config.Options `json:"options,omitzero"`
+	MatchOn bool           `json:"match_on,omitempty"` // the operations' keys are no keys of the table: each is resolved before it is written
+
+	// Of modes that clear (rules D).
+	Filter           []dataverse.KeyPart `json:"filter,omitempty"`
+	Clear            config.Clear        `json:"clear,omitempty"`
+	MaxDeletes       config.MaxDeletes   `json:"max_deletes,omitzero"`
+	LeaveUndeletable bool                `json:"leave_undeletable,omitempty"`
+	// Keys is an object with the keys of all source rows, rejected ones included (rule D4; keys.go).
+	Keys string `json:"keys,omitempty"`
+	// Keyless counts rows whose key could not be read: then nothing is deleted (rule D4).
+	Keyless int64 `json:"keyless,omitempty"`
+
+	// Terms are what a snapshot must hold for, when only changes are sent (rule H1).
+	Terms *snapshot.Terms `json:"terms,omitempty"`
 }
 
 // UsedColumn says which column of the file went where; To is "" for a skipped one.
@@ -60,7 +81,10 @@ func (p *Plan) prepared() Prepared {
 	if p.State == Proven {
 		out.Mode = string(p.Mode)
 		out.Parallel = p.Parallel
-		out.Phases = map[string]Phase{"load": {Key: phaseKey(p.folder(), "load"), Chunks: len(p.Chunks)}}
+		out.Phases = map[string]Phase{
+			"load": {Key: phaseKey(p.folder(), "load"), Chunks: len(p.Chunks)},
+			"link": {Key: phaseKey(p.folder(), "link"), Chunks: len(p.Links)},
+		}
 	}
 	return out
 }
@@ -141,11 +165,15 @@ func (s *Steps) settlePlan(ctx context.Context, plan *Plan) (*Plan, error) {
 
 // writePhases stores the items of the Maps; it follows from the plan, so it may be done again.
 func (s *Steps) writePhases(ctx context.Context, plan *Plan) error {
-	refs := plan.Chunks
-	if refs == nil {
-		refs = []ChunkRef{}
+	for phase, refs := range map[string][]ChunkRef{"load": plan.Chunks, "link": plan.Links} {
+		if refs == nil {
+			refs = []ChunkRef{}
+		}
+		if err := store.PutJSON(ctx, s.Work, phaseKey(plan.folder(), phase), refs); err != nil {
+			return err
+		}
 	}
-	return store.PutJSON(ctx, s.Work, phaseKey(plan.folder(), "load"), refs)
+	return nil
 }
 
 // connection opens the plan's connection again and proves that it still leads to the same organisation.

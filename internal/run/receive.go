@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 	"time"
@@ -48,12 +49,28 @@ const (
 	Started = "started"
 	Known   = "known"
 	Ignored = "ignored"
+	Partly  = "part" // of a delivery that a manifest or marker will complete
 )
 
 // inboxKey is inbox/AUDIENCE/DESTINATION/anything. Destination names are what config allows.
-var inboxKey = regexp.MustCompile(`^inbox/([a-z]+)/([a-z0-9][a-z0-9-]{0,62})/.*[^/]$`)
+var inboxKey = regexp.MustCompile(`^inbox/([a-z]+)/([a-z0-9][a-z0-9-]{0,62})/(.*[^/])$`)
+
+// ownFolder tells whether a key is directly in its destination's folder.
+func ownFolder(key string) bool {
+	match := inboxKey.FindStringSubmatch(key)
+	return match != nil && !strings.Contains(match[3], "/")
+}
+
+// partName is how engines name one file of many: Redshift's PREFIX0000_part_00,
+// with or without an ending, Hadoop's and Spark's part-00000…, Snowflake's data_0_0_0.
+var partName = regexp.MustCompile(`\d{4}_part_\d{2,}(\.\w+)*$|^part-[a-z]?-?\d{5}|^data_\d+_\d+_\d+(\.\w+)*$`)
 
 // Receive starts the run of an object that arrived, once, however often it is told (rule I1).
+//
+// Events come in any order, so the place of an object decides, and nothing that
+// has arrived before: directly in its destination's folder a file is a delivery
+// of its own; in a folder below it is a part of one, which begins with the
+// manifest or the marker that engines write last.
 func (s *Steps) Receive(ctx context.Context, event Event) (Received, error) {
 	o := event.Detail.Object
 	match := inboxKey.FindStringSubmatch(o.Key)
@@ -62,6 +79,14 @@ func (s *Steps) Receive(ctx context.Context, event Event) (Received, error) {
 		return s.ignore(event, "it is not about a created object"), nil
 	case match == nil:
 		return s.ignore(event, "its key is not inbox/AUDIENCE/DESTINATION/FILE"), nil
+	}
+	switch role := delivery.RoleOf(o.Key); {
+	case role == delivery.Aside:
+		return Received{State: Ignored, Why: "it is what an engine keeps for itself"}, nil
+	case role == delivery.Part && !ownFolder(o.Key):
+		return Received{State: Partly}, nil
+	case role == delivery.Part && partName.MatchString(path.Base(o.Key)):
+		return s.ignore(event, "its name is that of one part of several: they need a folder of their own, with a manifest or _SUCCESS"), nil
 	}
 	start := Start{V: 1, Audience: match[1], Destination: match[2], Arrived: event.Time.UTC(),
 		Delivery: Delivery{Objects: []delivery.Object{{Bucket: event.Detail.Bucket.Name, Key: o.Key, Version: o.VersionID,
@@ -102,8 +127,21 @@ func (s *Steps) LaunchRun(ctx context.Context, start Start) (Received, error) {
 
 // DeliveryID identifies what arrived: the object and the version of it (rule I1).
 // Without a version it is the ETag and the sequencer, which differs for the same
-// bytes written anew; on this machine it is the content.
-func DeliveryID(o delivery.Object) string {
+// bytes written anew; on this machine it is the content. A manifest or marker
+// stands for the objects that it completes: whoever is told of it again must find
+// the same run, whatever lies in its folder by then.
+func DeliveryID(objects ...delivery.Object) string {
+	if len(objects) == 1 {
+		return "sha256:" + objectID(objects[0])
+	}
+	ids := []string{"objects"}
+	for _, o := range objects {
+		ids = append(ids, objectID(o))
+	}
+	return "sha256:" + digest(ids...)
+}
+
+func objectID(o delivery.Object) string {
 	version := []string{"version", o.Version}
 	switch {
 	case o.Version != "":
@@ -112,7 +150,7 @@ func DeliveryID(o delivery.Object) string {
 	default:
 		version = []string{"etag", o.ETag, o.Sequencer}
 	}
-	return "sha256:" + digest(append([]string{o.Bucket, o.Key}, version...)...)
+	return digest(append([]string{o.Bucket, o.Key}, version...)...)
 }
 
 // digest hashes parts so that no two lists of parts collide by joining.
@@ -134,6 +172,9 @@ func identity(destination, delivery string, ordinal int) string {
 // The identity is destination, delivery and the ordinal (rule I1); the
 // time in a run's name is only for people.
 func (s *Steps) Pin(ctx context.Context, start Start) (pinned Start, fresh bool, err error) {
+	if start.Delivery, err = s.writeList(ctx, start.Delivery); err != nil {
+		return Start{}, false, err
+	}
 	id := identity(start.Destination, start.Delivery.ID, start.Ordinal)
 	start.Run = start.Arrived.UTC().Format("20060102T150405Z") + "-" + id[:10]
 	body, err := json.Marshal(start)

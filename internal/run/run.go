@@ -3,7 +3,7 @@
 //	receive   something arrived: which run is it?             (receive.go)
 //	prepare   delivery → proven operations in chunks           (prepare.go, spool.go, chunk.go, plan.go)
 //	turn      queue for, take, check and give back the turn    (turn.go)
-//	apply     one chunk → Dataverse                            (apply.go, journal.go)
+//	apply     one chunk → Dataverse                            (apply.go, calls.go, crew.go, journal.go, linkphase.go)
 //	finish    account for every row, report, give back         (finish.go, tally.go, rejects.go)
 //
 // Nothing here knows whether it runs in the cloud or on a laptop: Steps holds
@@ -13,7 +13,6 @@ package run
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -28,7 +27,7 @@ import (
 // Steps are the steps of a run with what they need of the world around them.
 type Steps struct {
 	Work    store.Store                                                                    // the work bucket: runs/, turns/, starts/
-	Inbox   Inbox                                                                          // where deliveries are read from
+	Inbox   delivery.Lister                                                                // where deliveries are found and read
 	Config  func(context.Context) (*config.Config, error)                                  // read anew for every run
 	Connect func(context.Context, *config.Connection) (*dataverse.Client, error)           // cached by the caller: all runs of a connection share one budget
 	Launch  func(ctx context.Context, name string, input []byte) (started bool, err error) // starts an execution; false: that name was started before
@@ -53,12 +52,9 @@ type Steps struct {
 
 	mu    sync.Mutex
 	plans map[string]*Plan // of the runs that this process is applying
-}
+	crew  crew
 
-// Inbox opens delivered objects. An object that is gone or no longer the
-// version delivered is fault.Refused (delivery_changed).
-type Inbox interface {
-	Open(ctx context.Context, o delivery.Object) (io.ReadCloser, error)
+	present presence
 }
 
 // Progress is what a person who watches is told.

@@ -1,106 +1,223 @@
 package run
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 
-	"penstock/internal/row"
+	"penstock/internal/config"
+	"penstock/internal/snapshot"
 )
 
-// Whatever fits into memory, the same rows are kept and dropped.
-func TestSpoolKeepsTheLastOfEachKeyInMemoryAndSpilled(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	var entries []entry
-	last := map[string]int64{}
-	for n := int64(1); n <= 3000; n++ {
-		key := fmt.Sprintf("key-%d", random.IntN(2000))
-		entries = append(entries, entry{row: n, line: int(n) + 1, key: []byte(key), op: fmt.Appendf(nil, "op %d\n", n)})
-		last[key] = n
-	}
-	var want []string
-	for _, n := range last {
-		want = append(want, fmt.Sprintf("op %d\n", n))
-	}
-	slices.Sort(want)
-	for name, c := range map[string]struct {
-		budget int
-		input  int64
-	}{
-		"one partition in memory":  {1 << 20, 1},
-		"many partitions":          {1 << 20, 40 * partitionBytes},
-		"spilled at every entry":   {1, 40 * partitionBytes},
-		"spilled in one partition": {500, 1},
-	} {
+// Wherever items are, each bin gives its own back in their order, as items and as bytes.
+func TestBinsGiveBackWhatTheyWereGiven(t *testing.T) {
+	for name, budget := range map[string]int{"memory": 1 << 20, "spilled at times": 40 << 10, "spilled at every item": 1} {
 		t.Run(name, func(t *testing.T) {
-			s := newSpool(t.TempDir(), c.input, true, c.budget)
-			for _, e := range entries {
-				if err := s.add(e); err != nil {
+			random := rand.New(rand.NewPCG(7, uint64(budget)))
+			b := newBins(t.TempDir(), 5, budget)
+			defer b.close()
+			want := make([][]string, len(b.all))
+			for n := range 2000 {
+				i := random.IntN(4) // the last one stays empty
+				size := random.IntN(60)
+				if n%500 == 3 {
+					size = 50_000 // more than a block
+				}
+				item := fmt.Sprintf("%d:%s", n, strings.Repeat("x", size))
+				if err := b.put(i, []byte(item)); err != nil {
 					t.Fatal(err)
 				}
+				want[i] = append(want[i], item)
 			}
-			var kept []string
-			dropped := map[int64]bool{}
-			err := s.seal(
-				func(line []byte) error { kept = append(kept, string(line)); return nil },
-				func(r row.Reject) error {
-					if r.Code != "duplicate_key" || r.Line != int(r.Row)+1 {
-						t.Errorf("reject %+v", r)
-					}
-					dropped[r.Row] = true
-					return nil
-				})
-			if err != nil {
-				t.Fatal(err)
+			for i := range b.all {
+				var got, stored []string
+				if err := b.each(i, func(item []byte) error { got = append(got, string(item)); return nil }); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(want[i], got); diff != "" {
+					t.Fatalf("bin %d (-want +got):\n%s", i, diff)
+				}
+				body := b.body(i)
+				keep := func(item []byte) error { stored = append(stored, string(item)); return nil }
+				if err := eachItem(iotest.HalfReader(body), keep); err != nil {
+					t.Fatal(err)
+				}
+				if size, _ := body.Seek(0, io.SeekEnd); size != b.all[i].bytes || len(stored) != b.all[i].items {
+					t.Errorf("bin %d has %d items in %d bytes, said %d in %d", i, len(stored), size, b.all[i].items, b.all[i].bytes)
+				}
+				if diff := cmp.Diff(want[i], stored); diff != "" {
+					t.Fatalf("bin %d as bytes (-want +got):\n%s", i, diff)
+				}
+				b.drop(i)
 			}
-			if len(kept)+len(dropped) != len(entries) {
-				t.Errorf("%d kept and %d dropped of %d", len(kept), len(dropped), len(entries))
-			}
-			slices.Sort(kept)
-			if diff := cmp.Diff(want, kept); diff != "" {
-				t.Errorf("kept (-want +got):\n%s", diff)
+			if b.held != 0 {
+				t.Errorf("%d bytes are still held", b.held)
 			}
 		})
 	}
 }
 
-func TestSpoolThatSpilledItsLastEntryStillResolvesKeys(t *testing.T) {
-	for _, budget := range []int{1, 30, 60} {
-		s := newSpool(t.TempDir(), 1, true, budget)
-		for n := int64(1); n <= 6; n++ {
-			if err := s.add(entry{row: n, line: int(n), key: []byte("same"), op: fmt.Appendf(nil, "op %d\n", n)}); err != nil {
-				t.Fatal(err)
-			}
+func TestBinCutShortIsNoEnd(t *testing.T) {
+	b := newBins(t.TempDir(), 1, 1<<20)
+	for range 3 {
+		if err := b.put(0, []byte("an item")); err != nil {
+			t.Fatal(err)
 		}
-		kept, dropped := 0, 0
-		err := s.seal(func([]byte) error { kept++; return nil }, func(row.Reject) error { dropped++; return nil })
-		if err != nil || kept != 1 || dropped != 5 {
-			t.Errorf("budget %d: kept %d, dropped %d, %v", budget, kept, dropped, err)
+	}
+	whole, err := io.ReadAll(b.body(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := range whole {
+		err := eachItem(bytes.NewReader(whole[:end]), func([]byte) error { return nil })
+		if (err != nil) != (end%8 != 0) {
+			t.Errorf("%d of %d bytes: %v", end, len(whole), err)
 		}
 	}
 }
 
-func TestSpoolKeepsTheOrderOfRowsWithoutKeys(t *testing.T) {
-	for _, budget := range []int{1 << 20, 100} {
-		s := newSpool(t.TempDir(), 40*partitionBytes, false, budget)
-		var want, got []string
-		for n := int64(1); n <= 500; n++ {
-			op := fmt.Sprintf("op %d\n", n)
-			want = append(want, op)
-			if err := s.add(entry{row: n, line: int(n), op: []byte(op)}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		err := s.seal(func(line []byte) error { got = append(got, string(line)); return nil },
-			func(r row.Reject) error { t.Errorf("dropped %+v", r); return nil })
-		if err != nil {
+func someEntry(n int) entry {
+	e := entry{row: int64(n), line: 2 * n, object: n % 3, keyed: n%2 == 0, op: fmt.Appendf(nil, `{"row":%d}`+"\n", n)}
+	if e.keyed {
+		e.mark.Key = hashKey(fmt.Appendf(nil, "key %d", n))
+		e.marked = n%4 == 0
+	}
+	if e.marked {
+		e.mark.Row = hashKey(fmt.Appendf(nil, "row %d", n))
+	}
+	if n%5 == 0 {
+		e.links = fmt.Appendf(nil, `{"row":%d,"of":0}`+"\n", n)
+	}
+	return e
+}
+
+func TestEntriesAreReadBack(t *testing.T) {
+	for n := range 100 {
+		want := someEntry(n)
+		var got entry
+		if err := got.decode(want.append(nil)); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("budget %d (-want +got):\n%s", budget, diff)
+		want.links = append([]byte{}, want.links...)
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(entry{})); diff != "" {
+			t.Fatalf("entry %d (-want +got):\n%s", n, diff)
 		}
+	}
+}
+
+func FuzzSpool(f *testing.F) {
+	b := newBins(f.TempDir(), 1, 1<<20)
+	for n := range 4 {
+		e := someEntry(n)
+		if err := b.put(0, e.append(nil)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	whole, err := io.ReadAll(b.body(0))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(binary.AppendUvarint(nil, 1<<62))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		err := eachItem(bytes.NewReader(data), func(item []byte) error {
+			var e entry
+			if err := e.decode(item); err != nil {
+				return err
+			}
+			if again := e.append(nil); len(again) > len(item) {
+				t.Errorf("%x is read as %x", item, again)
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errSpool) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestPartitionsAreRangesOfKeys(t *testing.T) {
+	for _, bits := range []int{0, 1, 5, mostBits} {
+		s := newSpool(t.TempDir(), bits, 1<<20)
+		var keys []keyHash
+		for n := range 3000 {
+			keys = append(keys, hashKey(fmt.Append(nil, n)))
+		}
+		slices.SortFunc(keys, func(a, b keyHash) int { return bytes.Compare(a[:], b[:]) })
+		last := 1
+		for _, k := range keys {
+			p := s.partition(k)
+			if p < last || p >= len(s.all) {
+				t.Fatalf("%d bits: partition %d after %d of %d", bits, p, last, len(s.all))
+			}
+			last = p
+		}
+	}
+	for size, want := range map[int64]int{0: 6, 1: 0, partitionBytes: 0, partitionBytes + 1: 1, 5 << 30: mostBits, 1 << 50: mostBits} {
+		if got := partitionBits(size); got != want {
+			t.Errorf("%d bytes of input: %d bits, not %d", size, got, want)
+		}
+	}
+}
+
+// Of rows with one key the last is written, or none; each of the others hears of another one's line.
+func TestDuplicates(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	var rows []entry
+	lines := map[snapshot.Mark][]int{}
+	for n := 1; n <= 3000; n++ {
+		e := entry{row: int64(n), line: n + 1, keyed: true}
+		e.mark.Key = hashKey(fmt.Append(nil, random.IntN(2000)))
+		rows = append(rows, e)
+		lines[e.mark] = append(lines[e.mark], e.line)
+	}
+	for _, policy := range []config.Duplicates{config.LastWins, config.RejectBoth} {
+		d := &duplicates{policy: policy}
+		for _, part := range [][]entry{rows[:10], rows} { // the first use leaves nothing behind
+			d.reset(len(part))
+			for i := range part {
+				d.note(&part[i])
+			}
+		}
+		for i := range rows {
+			e, all := &rows[i], lines[rows[i].mark]
+			last := all[len(all)-1]
+			good := len(all) == 1 || policy == config.LastWins && last == e.line
+			why := d.against(e)
+			if good != (why == "") {
+				t.Fatalf("%s: row on line %d of %v: %q", policy, e.line, all, why)
+			}
+			if good {
+				continue
+			}
+			other := last
+			if last == e.line {
+				other = all[0]
+			}
+			if !strings.Contains(why, fmt.Sprintf("line %d", other)) {
+				t.Errorf("%s: row on line %d of %v: %q", policy, e.line, all, why)
+			}
+			if more := fmt.Sprintf("and on %d more", len(all)-2); policy == config.RejectBoth && len(all) > 2 && !strings.Contains(why, more) {
+				t.Errorf("row on line %d of %v: %q", e.line, all, why)
+			}
+		}
+	}
+	elsewhere := entry{row: 9, line: 4, object: 2, keyed: true}
+	here := entry{row: 1, line: 4, keyed: true}
+	d := &duplicates{}
+	d.reset(2)
+	d.note(&here)
+	d.note(&elsewhere)
+	if why := d.against(&here); !strings.Contains(why, "line 4 of object 3 of the delivery") {
+		t.Errorf("%q", why)
 	}
 }

@@ -51,6 +51,20 @@ func (s *Steps) stopWorkers(ctx context.Context, plan *Plan, in FinishIn) error 
 	return nil
 }
 
+// resumed tells whether word of an execution's death has come so late that
+// another one has taken the run's turn since: that one gives its own account, and
+// must not be stopped.
+func (s *Steps) resumed(ctx context.Context, plan *Plan, in FinishIn) (bool, error) {
+	if in.stopped.IsZero() || plan.State != Proven {
+		return false, nil
+	}
+	last, err := (&turns{Steps: s, prefix: "turns/" + plan.target() + "/"}).last(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look at the turn: %w", err)
+	}
+	return last.n > 0 && last.holder.Run == plan.Start.Run && last.holder.Taken.After(in.stopped), nil
+}
+
 // openAttempts are the attempts that have begun and not said how they ended, as
 // BY/CHUNK.attempt-K. One whose latest word is older than a worker can live is not waited for.
 func (s *Steps) openAttempts(ctx context.Context, plan *Plan) (map[string]bool, error) {

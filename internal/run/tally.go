@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"penstock/internal/fault"
-	"penstock/internal/row"
 	"penstock/internal/store"
 )
 
@@ -28,27 +26,45 @@ func (c Counts) Written() int64 { return c.Created + c.Updated + c.Upserted + c.
 
 // tally is the merged word of all workers of a run.
 type tally struct {
-	counts  Counts
-	figures Figures
-	rejects []row.Reject // by row number
-	since   time.Time    // failures before are another execution's
-	failure *failure     // why chunks that are not done are not; the gravest
-	open    int          // attempts that have begun and not said how they ended
+	counts    Counts
+	figures   Figures
+	rejects   *rejectSorter
+	warnings  *rejectSorter // of rows that are written, but not all that follows from them (rule C4)
+	warned    int64         // rows that have a warning
+	linksLeft int64         // operations of the second pass that were not done, or nobody knows
+	removal   *removal      // nil in modes that remove nothing
+	since     time.Time     // failures before are another execution's
+	failure   *failure      // why chunks that are not done are not; the gravest
+	open      int           // attempts that have begun and not said how they ended
+	linking   time.Time     // when the second pass began
+}
+
+func (t *tally) close() {
+	t.rejects.close()
+	t.warnings.close()
+	if t.removal != nil {
+		t.removal.close()
+	}
 }
 
 // tallyRun adds up what prepare and every attempt at every chunk wrote down.
-func (s *Steps) tallyRun(ctx context.Context, plan *Plan, since time.Time) (*tally, error) {
-	t := &tally{since: since}
+func (s *Steps) tallyRun(ctx context.Context, plan *Plan, since time.Time) (_ *tally, err error) {
+	t := &tally{since: since, rejects: newRejectSorter(s.scratch()), warnings: newRejectSorter(s.scratch())}
+	defer func() {
+		if err != nil {
+			t.close()
+		}
+	}()
 	t.counts.Read, t.counts.Rejected = plan.Rows.Read, plan.Rows.Rejected
 	if plan.Rejects != "" {
-		if err := s.collectRejects(ctx, plan.Rejects, nil, t); err != nil {
+		if err := s.collectRejects(ctx, plan.Rejects, nil, t.rejects); err != nil {
 			return nil, err
 		}
 	}
-	if int64(len(t.rejects)) != plan.Rows.Rejected {
-		return nil, miscount("prepare rejected %d rows but wrote down %d", plan.Rows.Rejected, len(t.rejects))
+	if t.rejects.count != plan.Rows.Rejected {
+		return nil, miscount("prepare rejected %d rows but wrote down %d", plan.Rows.Rejected, t.rejects.count)
 	}
-	chunks, err := s.chunkJournals(ctx, plan)
+	chunks, err := s.chunkJournals(ctx, plan, loadPhase, plan.Chunks)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +81,14 @@ func (s *Steps) tallyRun(ctx context.Context, plan *Plan, since time.Time) (*tal
 		return nil, miscount("prepare read %d rows, rejected %d and made %d operations", plan.Rows.Read, plan.Rows.Rejected, operations)
 	}
 	t.counts.NotAttempted += left
-	slices.SortFunc(t.rejects, func(a, b row.Reject) int { return int(a.Row - b.Row) })
+	if err := s.tallyLinks(ctx, plan, t); err != nil {
+		return nil, err
+	}
+	if plan.State == Proven && plan.Mode.Clears() {
+		if t.removal, err = s.tallyRemoval(ctx, plan, t); err != nil {
+			return nil, err
+		}
+	}
 	return t, t.check()
 }
 
@@ -82,31 +105,46 @@ func (t *tally) check() error {
 	if sum := c.Written() + c.Unchanged + c.Rejected + c.NotAttempted; sum != c.Read {
 		return miscount("%d rows were read but %d are accounted for", c.Read, sum)
 	}
-	if int64(len(t.rejects)) != c.Rejected {
-		return miscount("%d rows were rejected but %d reasons are written down", c.Rejected, len(t.rejects))
+	if t.rejects.count != c.Rejected {
+		return miscount("%d rows were rejected but %d reasons are written down", c.Rejected, t.rejects.count)
 	}
 	return nil
 }
 
-// chunkJournals reads the journals of all chunks, several at once.
-func (s *Steps) chunkJournals(ctx context.Context, plan *Plan) ([]*journals, error) {
-	all := make([]*journals, len(plan.Chunks))
+// chunkJournals reads the journals of a phase's chunks, several at once.
+func (s *Steps) chunkJournals(ctx context.Context, plan *Plan, phase string, refs []ChunkRef) ([]*journals, error) {
+	all := make([]*journals, len(refs))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(16)
-	for i, ref := range plan.Chunks {
+	for i, ref := range refs {
 		group.Go(func() (err error) {
-			all[i], err = s.readJournals(ctx, plan, "load", ref)
+			all[i], err = s.readJournals(ctx, plan, phase, ref)
 			return err
 		})
 	}
 	return all, group.Wait()
 }
 
-// tallyChunk counts one chunk's operations; each is one row's.
-func (s *Steps) tallyChunk(ctx context.Context, plan *Plan, ref ChunkRef, j *journals, t *tally) error {
-	var n [len(stateNames)]int64
+// heard takes in what any chunk's workers said of themselves, and counts its operations by their states.
+func (s *Steps) heard(ctx context.Context, plan *Plan, phase string, ref ChunkRef, j *journals, t *tally) (n [len(stateNames)]int64, err error) {
 	for _, state := range j.states {
 		n[state]++
+	}
+	t.figures.add(j.figures)
+	if j.open {
+		t.open++
+	}
+	if n[untouched]+n[sending] > 0 {
+		err = s.readFailure(ctx, plan, phase, ref, t)
+	}
+	return n, err
+}
+
+// tallyChunk counts one chunk's operations; each is one row's.
+func (s *Steps) tallyChunk(ctx context.Context, plan *Plan, ref ChunkRef, j *journals, t *tally) error {
+	n, err := s.heard(ctx, plan, loadPhase, ref, j, t)
+	if err != nil {
+		return err
 	}
 	t.counts.Created += n[created]
 	t.counts.Updated += n[updated]
@@ -114,34 +152,75 @@ func (s *Steps) tallyChunk(ctx context.Context, plan *Plan, ref ChunkRef, j *jou
 	t.counts.Deleted += n[deleted]
 	t.counts.Unchanged += n[unchanged]
 	t.counts.Rejected += n[rejected]
-	t.counts.NotAttempted += n[untouched] + n[sending]
+	t.counts.NotAttempted += n[untouched] + n[needless] + n[sending]
 	t.counts.Uncertain += n[sending]
-	t.figures.add(j.figures)
-	if j.open {
-		t.open++
+	return s.collectServerRejects(ctx, plan, loadPhase, ref, j.states, n[rejected], t.rejects)
+}
+
+// tallyLinks counts the second pass. It is no source row's outcome (rule C1): a
+// row whose link or state the service rejects is written, with a warning (rule C4).
+func (s *Steps) tallyLinks(ctx context.Context, plan *Plan, t *tally) error {
+	if len(plan.Links) == 0 || plan.State != Proven {
+		return nil
 	}
-	if n[untouched]+n[sending] > 0 {
-		if err := s.readFailure(ctx, plan, ref, t); err != nil {
+	chunks, err := s.chunkJournals(ctx, plan, linkPhase, plan.Links)
+	if err != nil {
+		return err
+	}
+	for i, j := range chunks {
+		n, err := s.heard(ctx, plan, linkPhase, plan.Links[i], j, t)
+		if err != nil {
+			return err
+		}
+		t.linksLeft += n[untouched] + n[sending]
+		if err := s.collectServerRejects(ctx, plan, linkPhase, plan.Links[i], j.states, n[rejected], t.warnings); err != nil {
 			return err
 		}
 	}
-	if n[rejected] == 0 {
+	last := int64(0)
+	for r, err := range t.warnings.sorted() {
+		if err != nil {
+			return err
+		}
+		if r.Row != last {
+			t.warned++
+		}
+		last = r.Row
+	}
+	for info, err := range s.Work.List(ctx, plan.folder()+"results/"+plan.By+"/"+linkPhase+"-") {
+		if err != nil {
+			return fmt.Errorf("list the journals: %w", err)
+		}
+		if t.linking.IsZero() || info.Modified.Before(t.linking) {
+			t.linking = info.Modified
+		}
+	}
+	return nil
+}
+
+// collectServerRejects takes what the service rejected of a chunk. Each reject has its reason written down.
+func (s *Steps) collectServerRejects(ctx context.Context, plan *Plan, phase string, ref ChunkRef, states []opState, want int64, into *rejectSorter) error {
+	if want == 0 {
 		return nil
 	}
-	before := int64(len(t.rejects))
-	prefix := plan.folder() + "rejects/" + plan.By + "/" + chunkName("load", ref.N) + ".attempt-"
-	if err := s.collectRejects(ctx, prefix, j.states, t); err != nil {
+	before := into.count
+	prefix := plan.folder() + "rejects/" + plan.By + "/" + chunkName(phase, ref.N) + ".attempt-"
+	if err := s.collectRejects(ctx, prefix, states, into); err != nil {
 		return err
 	}
-	if found := int64(len(t.rejects)) - before; found != n[rejected] {
-		return miscount("chunk %d: %d rows were rejected but %d reasons are written down", ref.N, n[rejected], found)
+	if found := into.count - before; found != want {
+		return miscount("chunk %d: %d operations were rejected but %d reasons are written down", ref.N, want, found)
 	}
 	return nil
 }
 
 // collectRejects reads reject objects. With states, only operations that are
 // rejected in the end count (another attempt may have written one), each once.
-func (s *Steps) collectRejects(ctx context.Context, prefix string, states []opState, t *tally) error {
+func (s *Steps) collectRejects(ctx context.Context, prefix string, states []opState, into *rejectSorter) error {
+	return s.eachRejected(ctx, prefix, states, func(r serverReject) error { return into.add(r.Reject) })
+}
+
+func (s *Steps) eachRejected(ctx context.Context, prefix string, states []opState, visit func(serverReject) error) error {
 	seen := map[int]bool{}
 	for info, err := range s.Work.List(ctx, prefix) {
 		if err != nil {
@@ -154,8 +233,7 @@ func (s *Steps) collectRejects(ctx context.Context, prefix string, states []opSt
 				}
 				seen[r.Op] = true
 			}
-			t.rejects = append(t.rejects, r.Reject)
-			return nil
+			return visit(r)
 		})
 		if err != nil {
 			return err
@@ -197,9 +275,9 @@ type failure struct {
 // readFailure finds why a chunk was left unfinished, if its worker could still
 // say so, in the execution that has the turn now: an earlier one's reason may be
 // mended by now.
-func (s *Steps) readFailure(ctx context.Context, plan *Plan, ref ChunkRef, t *tally) error {
+func (s *Steps) readFailure(ctx context.Context, plan *Plan, phase string, ref ChunkRef, t *tally) error {
 	var f failure
-	err := store.ReadJSON(ctx, s.Work, failureKey(plan.folder(), plan.By, chunkName("load", ref.N)), &f)
+	err := store.ReadJSON(ctx, s.Work, failureKey(plan.folder(), plan.By, chunkName(phase, ref.N)), &f)
 	if errors.Is(err, store.ErrNotExist) {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"penstock/internal/config"
 	"penstock/internal/fault"
 	"penstock/internal/store"
 )
@@ -18,6 +19,8 @@ import (
 //
 //	turns/TARGET/queue/MILLISECONDS-RUN     a ticket: orders the queue, nothing else
 //	turns/TARGET/waiting/RUN                a sign of life of a run that waits
+//	turns/TARGET/loaded/DESTINATION/…       the newest delivery that was loaded (loaded.go)
+//	turns/TARGET/jobs/RUN                   the service may be deleting for a run (job.go)
 //	turns/TARGET/epoch-00000012             the turn itself, written create-once by its run
 //	turns/TARGET/epoch-00000012.stopped     its run failed: workers that are left must stop
 //	turns/TARGET/epoch-00000012.released    its end, create-once
@@ -48,6 +51,28 @@ type holder struct {
 	Run         string    `json:"run"`
 	Destination string    `json:"destination"`
 	Taken       time.Time `json:"taken"`
+
+	// Since which epoch without a gap this run has held the turn: what an earlier epoch of it left in
+	// the target is as it was only if nobody else wrote in between.
+	RunSince int `json:"run_since,omitempty"`
+	// Since which epoch without a gap runs of this destination that keep its snapshot have (rule H1); 0: this one keeps none.
+	SnapshotSince int `json:"snapshot_since,omitempty"`
+}
+
+// next is the holder of epoch n+1 after h, which held n.
+func (h holder) next(n int, plan *Plan, taken time.Time) holder {
+	next := holder{Run: plan.Start.Run, Destination: plan.Start.Destination, Taken: taken, RunSince: n + 1}
+	if h.Run == next.Run && h.RunSince > 0 {
+		next.RunSince = h.RunSince
+	}
+	if plan.Terms == nil {
+		return next
+	}
+	next.SnapshotSince = n + 1
+	if h.Destination == next.Destination && h.SnapshotSince > 0 {
+		next.SnapshotSince = h.SnapshotSince
+	}
+	return next
 }
 
 // Turn queues for the target's turn and takes it when it is free and this run is first.
@@ -64,6 +89,19 @@ func (s *Steps) Turn(ctx context.Context, in TurnIn) (Turn, error) {
 	turn, err := t.take(ctx, plan)
 	if err != nil {
 		return Turn{}, fmt.Errorf("take the turn of run %s: %w", in.Run, err)
+	}
+	if turn.State == Skip {
+		return turn, nil
+	}
+	if turn.State == Mine {
+		// Looked at after the turn was taken: see job.go.
+		working, err := t.working(ctx, plan)
+		if err != nil {
+			return Turn{}, fmt.Errorf("take the turn of run %s: %w", in.Run, err)
+		}
+		if working != "" {
+			turn = Turn{State: Waiting, Behind: working}
+		}
 	}
 	if turn.State == Mine {
 		if err := s.checkContent(ctx, plan); err != nil {
@@ -82,9 +120,17 @@ func (s *Steps) Turn(ctx context.Context, in TurnIn) (Turn, error) {
 	if turn.Seconds == 0 {
 		turn.Seconds = min(int(s.patience().Seconds())*turn.Waits, 300)
 	}
-	s.progress(Progress{Run: in.Run, Destination: in.Destination, Step: "turn",
-		Note: fmt.Sprintf("waiting %d s: run %s writes to %s or is ahead in the queue", turn.Seconds, turn.Behind, plan.Table.Name)})
+	s.progress(Progress{Run: in.Run, Destination: in.Destination, Step: "turn", Note: turn.words(plan.Table.Name)})
 	return turn, nil
+}
+
+// words say why a run waits, and what ends it sooner.
+func (t Turn) words(table string) string {
+	if t.Dead {
+		return fmt.Sprintf("waiting %d s: run %s ended in the middle and still has the turn of %s; it is given up after a while, and `penstock resume %s` goes on with it at once",
+			t.Seconds, t.Behind, table, t.Behind)
+	}
+	return fmt.Sprintf("waiting %d s: run %s writes to %s or is ahead in the queue", t.Seconds, t.Behind, table)
 }
 
 func (s *Steps) patience() time.Duration {
@@ -109,7 +155,7 @@ func (t *turns) take(ctx context.Context, plan *Plan) (Turn, error) {
 	if err := t.Work.Create(ctx, ticket, []byte(run)); err != nil && !errors.Is(err, store.ErrExists) {
 		return Turn{}, err
 	}
-	if err := t.Work.Put(ctx, t.prefix+"waiting/"+run, strings.NewReader(run)); err != nil {
+	if err := t.wait(ctx, plan); err != nil {
 		return Turn{}, err
 	}
 	for {
@@ -119,7 +165,7 @@ func (t *turns) take(ctx context.Context, plan *Plan) (Turn, error) {
 		}
 		if last.n > 0 && !last.released {
 			if last.holder.Run == run && !last.stopped {
-				return Turn{State: Mine, Epoch: last.n, Taken: last.holder.Taken}, nil
+				return t.mine(ctx, plan, last.n, last.holder.Taken)
 			}
 			wait := time.Duration(0)
 			if last.holder.Run != run { // a run that goes on takes a new epoch, which fences its own stragglers
@@ -128,7 +174,8 @@ func (t *turns) take(ctx context.Context, plan *Plan) (Turn, error) {
 				}
 			}
 			if wait > 0 {
-				return Turn{State: Waiting, Behind: last.holder.Run, Seconds: givenUpIn(wait, t.patience())}, nil
+				dead := last.stopped || t.knownDead(last.holder.Run)
+				return Turn{State: Waiting, Behind: last.holder.Run, Dead: dead, Seconds: givenUpIn(wait, t.patience())}, nil
 			}
 			if err := t.release(ctx, last.n, "given up"); err != nil {
 				return Turn{}, err
@@ -141,17 +188,31 @@ func (t *turns) take(ctx context.Context, plan *Plan) (Turn, error) {
 		if ahead != "" {
 			return Turn{State: Waiting, Behind: ahead}, nil
 		}
+		if why, err := t.needless(ctx, plan, ticket); err != nil || why != nil {
+			return Turn{State: Skip, Reason: why}, err
+		}
 		taken := t.now()
-		body, _ := json.Marshal(holder{Run: run, Destination: plan.Start.Destination, Taken: taken})
+		body, _ := json.Marshal(last.holder.next(last.n, plan, taken))
 		switch err := t.Work.Create(ctx, t.epochKey(last.n+1), body); {
 		case err == nil:
 			t.forget(ctx, last.n)
-			return Turn{State: Mine, Epoch: last.n + 1, Taken: taken}, nil
+			return t.mine(ctx, plan, last.n+1, taken)
 		case !errors.Is(err, store.ErrExists):
 			return Turn{}, err
 		}
 		// Somebody was faster: look again.
 	}
+}
+
+// mine is the turn taken, with the warning that a load which does not replace all
+// there is comes after a newer one (rule T5).
+func (t *turns) mine(ctx context.Context, plan *Plan, epoch int, taken time.Time) (Turn, error) {
+	newer := ""
+	var err error
+	if plan.Mode != config.Append { // rows that are only added do not mind their order
+		newer, err = t.newer(ctx, plan)
+	}
+	return Turn{State: Mine, Epoch: epoch, Taken: taken, Newer: newer}, err
 }
 
 // ticket is the run's place in the queue, by time of arrival (rule T2).
@@ -186,7 +247,7 @@ func (t *turns) last(ctx context.Context) (epoch, error) {
 		e.released = e.released || mark == "released"
 		e.stopped = e.stopped || mark == "stopped"
 	}
-	if e.n == 0 || e.released {
+	if e.n == 0 {
 		return e, nil
 	}
 	return e, store.ReadJSON(ctx, t.Work, t.epochKey(e.n), &e.holder)
@@ -200,6 +261,9 @@ func (t *turns) untilGivenUp(ctx context.Context, e epoch) (time.Duration, error
 		if alive, known := t.Alive(e.holder.Run); known && alive {
 			return t.patience(), nil
 		}
+	}
+	if ended, err := t.ended(ctx, e.holder); err != nil || ended {
+		return 0, err
 	}
 	seen := e.taken
 	for info, err := range t.Work.List(ctx, fmt.Sprintf("%slife/%08d-", t.prefix, e.n)) {
@@ -215,6 +279,20 @@ func (t *turns) untilGivenUp(ctx context.Context, e epoch) (time.Duration, error
 		life = holderLife
 	}
 	return seen.Add(life).Sub(t.now()), nil
+}
+
+// ended tells whether a holder came to its end and only died before it gave the
+// turn back: its report is written and no worker of it is left.
+func (t *turns) ended(ctx context.Context, h holder) (bool, error) {
+	if !t.complete(ctx, h.Destination, h.Run) {
+		return false, nil
+	}
+	plan, err := t.readPlan(ctx, h.Destination, h.Run)
+	if err != nil || plan == nil {
+		return false, err
+	}
+	open, err := t.openAttempts(ctx, plan)
+	return err == nil && len(open) == 0, err
 }
 
 func (t *turns) knownDead(run string) bool {

@@ -44,6 +44,7 @@ func wire(ctx context.Context, getenv func(string) string, log *slog.Logger) (*r
 	work := store.S3(objects, bucket)
 	connections := &run.Connections{
 		UserAgent: "penstock",
+		Work:      work,
 		Secrets: secret.Reader{
 			Getenv:  getenv,
 			Secrets: func(context.Context) (*secretsmanager.Client, error) { return secretsmanager.NewFromConfig(cfg), nil },

@@ -1,0 +1,152 @@
+package local_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"penstock/internal/dataverse"
+	"penstock/internal/run"
+)
+
+const changesConfig = `
+connections:
+  sales: {environment: {region: crm4, name: contoso}, tenant: contoso.example, credential: env:X}
+destinations:
+  people: {connection: sales, table: contact, mode: upsert, key: emailaddress1, only_changes: true}
+  mirrored: {connection: sales, table: contact, mode: mirror, key: emailaddress1, allow_whole_table: true, only_changes: true, max_deletes: 100}
+  others: {connection: sales, table: contact, mode: upsert, key: emailaddress1}
+  leads: {connection: sales, table: lead, mode: append}
+`
+
+// writes is how many rows the service has written so far.
+func (s *stack) writes(table string) int64 {
+	n := s.Emulator.Server.Traffic().Stats(context.Background()).Tables[table]
+	if n == nil {
+		return 0
+	}
+	return n.Created + n.Updated + n.Deleted
+}
+
+func (s *stack) notes(f run.Finished) string {
+	s.t.Helper()
+	r, err := s.Steps.Report(context.Background(), f.Destination, f.Run)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return strings.Join(r.Notes, " ")
+}
+
+// Rules H: an unchanged row is not sent, a changed one is, and any doubt sends.
+func TestOnlyChangesAreSent(t *testing.T) {
+	s := startStack(t, t.TempDir())
+	s.config = func() string { return changesConfig }
+	body := people(1200)
+	if f := s.drop("inbox/admin/people/1.csv", body); f.State != run.Succeeded || f.Written != 1200 {
+		t.Fatalf("the first load: %+v %+v", f, f.Reason)
+	}
+	before := s.writes("contact")
+	f := s.drop("inbox/admin/people/2.csv", body)
+	if f.State != run.Succeeded || f.Unchanged != 1200 || s.writes("contact") != before {
+		t.Fatalf("the same rows again: %+v, %d writes", f, s.writes("contact")-before)
+	}
+	if !strings.Contains(s.notes(f), "not compared with the table") {
+		t.Errorf("the report does not say what unchanged means: %s", s.notes(f))
+	}
+	changed := strings.NewReplacer("First7,", "Seven,", "First1100,", "Eleven hundred,", "p0003@example.org", "new@example.org").Replace(body)
+	f = s.drop("inbox/admin/people/3.csv", changed)
+	if f.State != run.Succeeded || f.Written != 3 || f.Unchanged != 1197 || s.writes("contact") != before+3 {
+		t.Fatalf("three rows changed: %+v", f)
+	}
+	// Back to what it was: what was loaded last counts, not what was loaded once.
+	if f = s.drop("inbox/admin/people/4.csv", body); f.Written != 2 || f.Unchanged != 1198 {
+		t.Fatalf("and back: %+v", f)
+	}
+	// Another destination writes to the table.
+	s.drop("inbox/admin/others/5.csv", strings.ReplaceAll(people(5), "Last", "Other"))
+	f = s.drop("inbox/admin/people/6.csv", body)
+	if f.Written != 1200 || !strings.Contains(s.notes(f), "All rows were sent") {
+		t.Fatalf("after another destination: %+v %s", f, s.notes(f))
+	}
+	if row := s.rows("contacts?$select=emailaddress1,lastname", "emailaddress1")["p0002@example.org"]; row["lastname"] != "Last2" {
+		t.Errorf("what another destination wrote stays: %v", row)
+	}
+	// A run without only_changes in between writes and remembers nothing.
+	s.config = func() string {
+		return strings.Replace(changesConfig, "key: emailaddress1, only_changes: true}", "key: emailaddress1}", 1)
+	}
+	s.drop("inbox/admin/people/7.csv", strings.ReplaceAll(body, "Last", "Late"))
+	s.config = func() string { return changesConfig }
+	if f = s.drop("inbox/admin/people/8.csv", body); f.Written != 1200 {
+		t.Fatalf("after a run without only_changes: %+v", f)
+	}
+}
+
+// A row that the service rejected is sent again, unchanged as it is.
+func TestRejectedRowsAreSentAgain(t *testing.T) {
+	s := startStack(t, t.TempDir())
+	s.config = func() string { return changesConfig }
+	body := "emailaddress1,lastname,preferredsystemuserid\na@x.org,A,\nb@x.org,B,7d9f3b52-0000-4000-8000-00000000dead\n"
+	s.config = func() string {
+		return strings.Replace(changesConfig, "only_changes: true}", "only_changes: true, rejects: {max_percent: 100}}", 1)
+	}
+	for range 2 {
+		f := s.drop(fmt.Sprintf("inbox/admin/people/%d.csv", s.writes("contact")), body)
+		if f.Rejected != 1 || f.Written+f.Unchanged != 1 {
+			t.Fatalf("%+v %+v", f, f.Reason)
+		}
+	}
+}
+
+// Rule H3: a mirror reads the table, so what somebody else deleted is sent although it is unchanged.
+func TestMirrorResendsWhatIsMissing(t *testing.T) {
+	s := startStack(t, t.TempDir())
+	s.config = func() string { return changesConfig }
+	body := people(300)
+	if f := s.drop("inbox/admin/mirrored/1.csv", body); f.State != run.Succeeded || f.Written != 300 {
+		t.Fatalf("%+v %+v", f, f.Reason)
+	}
+	s.deleteContact("p0100@example.org")
+	f := s.drop("inbox/admin/mirrored/2.csv", body)
+	if f.State != run.Succeeded || f.Written != 1 || f.Unchanged != 299 {
+		t.Fatalf("%+v %+v", f, f.Reason)
+	}
+	if n := len(s.rows("contacts?$select=emailaddress1", "emailaddress1")); n != 300 {
+		t.Errorf("%d rows", n)
+	}
+	// A row that leaves the file and comes back was deleted in between.
+	shorter := strings.Replace(body, "p0050@example.org,First50,Last50\n", "", 1)
+	if f = s.drop("inbox/admin/mirrored/3.csv", shorter); f.Unchanged != 299 || f.Removed.Deleted != 1 {
+		t.Fatalf("%+v %+v", f, f.Reason)
+	}
+	if f = s.drop("inbox/admin/mirrored/4.csv", body); f.Written != 1 || f.Unchanged != 299 {
+		t.Fatalf("%+v %+v", f, f.Reason)
+	}
+}
+
+// deleteContact is somebody else at work in the table.
+func (s *stack) deleteContact(email string) {
+	s.t.Helper()
+	cfg, err := s.Steps.Config(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	client, err := s.Steps.Connect(s.t.Context(), cfg.Connections["sales"])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	table, err := client.Table(s.t.Context(), "contact")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	w, err := client.NewWriter(s.t.Context(), table, dataverse.WriteOptions{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	out, err := w.Write(s.t.Context(), []dataverse.Operation{{Row: 1, Do: dataverse.Delete, Set: []byte(`{}`),
+		Key: []dataverse.KeyPart{{Column: "emailaddress1", Value: []byte(`"` + email + `"`)}}}})
+	if err != nil || out[0].Result != dataverse.Deleted {
+		s.t.Fatalf("%+v, %v", out, err)
+	}
+}

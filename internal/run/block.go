@@ -1,0 +1,60 @@
+package run
+
+import (
+	"penstock/internal/row"
+)
+
+// A block is some rows of the file in memory of their own, on their way from the
+// reader through a mapper to the collector, and what the mapper made of them.
+// Blocks are used again and again.
+type block struct {
+	rows    []row.Row
+	cells   []row.Cell
+	text    []byte
+	columns []string // the file's, as far as they are known behind the last row
+
+	entries []byte // for the spool, one behind the other
+	mapped  []mapped
+	rejects []row.Reject
+	keys    []byte // short hashes of the rows' keys, when they are kept
+	keyless int64  // rows without a key that can be read
+	err     error
+	done    chan struct{} // one word: mapped
+}
+
+// mapped is an operation among a block's entries.
+type mapped struct{ partition, end int }
+
+const (
+	blockRows  = 512
+	blockBytes = 256 << 10
+	blockCells = 16 << 10
+)
+
+func newBlock() *block { return &block{done: make(chan struct{}, 1)} }
+
+func (b *block) reset() {
+	b.rows, b.cells, b.text = b.rows[:0], b.cells[:0], b.text[:0]
+	b.entries, b.mapped, b.rejects, b.keys, b.keyless, b.err = b.entries[:0], b.mapped[:0], b.rejects[:0], b.keys[:0], 0, nil
+}
+
+func (b *block) full() bool {
+	return len(b.rows) >= blockRows || len(b.text) >= blockBytes || len(b.cells) >= blockCells
+}
+
+// add copies a row: its slices are the reader's and used again. Raw is not
+// needed. Rows whose slices were cut from memory that has been outgrown keep it.
+func (b *block) add(r *row.Row) {
+	from := len(b.cells)
+	for _, c := range r.Cells {
+		start := len(b.text)
+		b.text = append(b.text, c.Text...)
+		b.cells = append(b.cells, row.Cell{Kind: c.Kind, Text: b.text[start:len(b.text):len(b.text)]})
+	}
+	own := row.Row{Number: r.Number, Object: r.Object, Line: r.Line, Cells: b.cells[from:len(b.cells):len(b.cells)]}
+	if r.Reject != nil {
+		why := *r.Reject
+		own.Reject = &why
+	}
+	b.rows = append(b.rows, own)
+}

@@ -1,0 +1,187 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"penstock/internal/config"
+	"penstock/internal/dataverse"
+)
+
+// A crew is all workers of one process. What one of them has found out the
+// others need not find out again, and what bounds them bounds them together.
+type crew struct {
+	mu      sync.Mutex
+	firsts  map[firstUse]*dataverse.FirstCalls
+	gates   map[*dataverse.Client]*gate
+	watches map[string]*watch
+	indexes map[indexOf]*index
+}
+
+// firstUse is what a first call is the first of (rule W2): once per process, connection and table.
+// Options are part of it because some of them need privileges of their own.
+type firstUse struct {
+	client  *dataverse.Client
+	table   string
+	options config.Options
+}
+
+func (c *crew) first(client *dataverse.Client, plan *Plan) *dataverse.FirstCalls {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	use := firstUse{client, plan.Table.Name, plan.Options}
+	if c.firsts[use] == nil {
+		if c.firsts == nil {
+			c.firsts = make(map[firstUse]*dataverse.FirstCalls)
+		}
+		c.firsts[use] = dataverse.NewFirstCalls()
+	}
+	return c.firsts[use]
+}
+
+func (c *crew) gate(client *dataverse.Client) *gate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gates[client] == nil {
+		if c.gates == nil {
+			c.gates = make(map[*dataverse.Client]*gate)
+		}
+		c.gates[client] = &gate{inFlight: client.InFlight, freed: make(chan struct{})}
+	}
+	return c.gates[client]
+}
+
+// mostCalls bounds the calls that a process renders at a time: they are in memory.
+const mostCalls = 128
+
+// gate bounds the calls of a connection that are under way in this process:
+// those that the service likes to have at once, and a few that are noted and
+// rendered meanwhile. (The client's limiter decides which of them are sent.)
+type gate struct {
+	inFlight func() int // now: the service's hint may rise
+
+	mu    sync.Mutex
+	busy  int
+	known bool          // a call was answered: the next ones are of a size that suits
+	freed chan struct{} // closed and replaced when a place becomes free
+}
+
+// take waits for a place; false when there was none until then.
+func (g *gate) take(ctx context.Context, patience time.Duration) bool {
+	var late <-chan time.Time
+	for {
+		if ctx.Err() != nil {
+			return false
+		}
+		g.mu.Lock()
+		if g.busy < g.places() {
+			g.busy++
+			g.mu.Unlock()
+			return true
+		}
+		freed := g.freed
+		g.mu.Unlock()
+		if late == nil {
+			timer := time.NewTimer(patience)
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case <-freed:
+		case <-late:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (g *gate) places() int {
+	n := g.inFlight()
+	if !g.known {
+		return n // more would only be cut too small, or too large
+	}
+	return min(n+n/4+2, max(mostCalls, n))
+}
+
+func (g *gate) give() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.busy--
+	g.known = true
+	close(g.freed)
+	g.freed = make(chan struct{})
+}
+
+// watch is what a run's workers in this process have said about waiting: many
+// calls wait for one thing, and who watches is told once.
+type watch struct {
+	users int // guarded by crew.mu
+
+	mu    sync.Mutex
+	told  map[string]time.Time // until when, by reason
+	until time.Time            // the end of all waits so far
+}
+
+// watching is the watch of a run; leave it when done.
+func (c *crew) watching(run string) (w *watch, leave func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watches == nil {
+		c.watches = make(map[string]*watch)
+	}
+	w = c.watches[run]
+	if w == nil {
+		w = &watch{told: make(map[string]time.Time)}
+		c.watches[run] = w
+	}
+	w.users++
+	return w, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if w.users--; w.users == 0 {
+			delete(c.watches, run)
+		}
+	}
+}
+
+// sameEnd is how far two ends of one wait may lie apart.
+const sameEnd = time.Second
+
+// add takes in a wait: whether it is news, and how much longer than the waits before it lasts.
+func (w *watch) add(reason string, now, until time.Time) (news bool, longer time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if news = until.Sub(w.told[reason]) >= sameEnd; news {
+		w.told[reason] = until
+	}
+	from := now
+	if w.until.After(from) {
+		from = w.until
+	}
+	if longer = until.Sub(from); longer <= 0 {
+		return news, 0
+	}
+	w.until = until
+	return news, longer
+}
+
+// waitWords says in a person's words why nothing happens.
+func waitWords(reason string, now, until time.Time) string {
+	layout := "15:04:05"
+	if until.Sub(now) > 12*time.Hour {
+		layout = "2 January 15:04"
+	}
+	end := fmt.Sprintf("until %s (%s)", until.Local().Format(layout), until.Sub(now).Round(time.Second))
+	switch reason {
+	case dataverse.WaitThrottled:
+		return "waiting " + end + ": the service asked for a pause, because its limits per user are reached"
+	case dataverse.WaitPaced:
+		return "holding back " + end + ": more calls now would reach the service's limits again"
+	case dataverse.WaitRetry:
+		return "waiting " + end + ": a call failed in passing and is then sent again"
+	}
+	return "waiting " + end
+}

@@ -1,0 +1,102 @@
+package run
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"penstock/internal/config"
+)
+
+// duplicates finds the rows of one partition that have the same key. It is filled
+// with all of them in the order of the file and asked afterwards.
+type duplicates struct {
+	policy config.Duplicates
+	slots  []uint32 // place in keys, plus one, by the key's hash
+	keys   []rowsOfKey
+	found  bool // some key has several rows
+}
+
+// rowsOfKey are the rows of one key.
+type rowsOfKey struct {
+	key         keyHash
+	count       uint32
+	first, last place
+}
+
+type place struct{ row, line, object uint32 }
+
+func placeOf(e *entry) place { return place{uint32(e.row), uint32(e.line), uint32(e.object)} }
+
+func (d *duplicates) reset(rows int) {
+	size := 16
+	for size < 2*rows {
+		size *= 2
+	}
+	if size <= cap(d.slots) {
+		d.slots = d.slots[:size]
+		clear(d.slots)
+	} else {
+		d.slots = make([]uint32, size)
+	}
+	if cap(d.keys) < rows {
+		d.keys = make([]rowsOfKey, 0, rows)
+	}
+	d.keys, d.found = d.keys[:0], false
+}
+
+// slot is where a key is, or would be. The last bytes of its hash decide: within a
+// partition the first are the same.
+func (d *duplicates) slot(key *keyHash) *uint32 {
+	mask := uint64(len(d.slots) - 1)
+	for i := binary.LittleEndian.Uint64(key[8:]) & mask; ; i = (i + 1) & mask {
+		if at := d.slots[i]; at == 0 || d.keys[at-1].key == *key {
+			return &d.slots[i]
+		}
+	}
+}
+
+func (d *duplicates) note(e *entry) {
+	at := placeOf(e)
+	slot := d.slot((*keyHash)(&e.mark.Key))
+	if *slot == 0 {
+		d.keys = append(d.keys, rowsOfKey{key: e.mark.Key, count: 1, first: at, last: at})
+		*slot = uint32(len(d.keys))
+		return
+	}
+	k := &d.keys[*slot-1]
+	k.count++
+	k.last, d.found = at, true
+}
+
+// against says why a row must not be written; "" when it may.
+func (d *duplicates) against(e *entry) string {
+	if !d.found {
+		return ""
+	}
+	k := &d.keys[*d.slot((*keyHash)(&e.mark.Key))-1]
+	switch {
+	case k.count == 1:
+		return ""
+	case d.policy == config.RejectBoth:
+		other := k.last
+		if other == placeOf(e) {
+			other = k.first
+		}
+		more := ""
+		if k.count > 2 {
+			more = fmt.Sprintf(" and on %d more", k.count-2)
+		}
+		return fmt.Sprintf("the same key stands on line %s%s too, and none of these rows is written; keep one of them", other.from(e), more)
+	case k.last == placeOf(e):
+		return ""
+	}
+	return fmt.Sprintf("the same key stands again on line %s, and the last one wins; remove one of the two", k.last.from(e))
+}
+
+// from is the place as seen from a row, which may be in another object of the delivery.
+func (p place) from(e *entry) string {
+	if int(p.object) == e.object {
+		return fmt.Sprint(p.line)
+	}
+	return fmt.Sprintf("%d of object %d of the delivery", p.line, p.object+1)
+}
