@@ -95,13 +95,10 @@ func profiled(ctx context.Context, s *stand) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", s.path("profile"), "./bench/profile")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return nil, fmt.Errorf("build bench/profile: %w", err)
+	if err := s.compile(ctx, "profile"); err != nil {
+		return nil, err
 	}
-	s.runs++
-	dir := s.path(fmt.Sprintf("run-%03d", s.runs))
+	dir := s.fresh()
 	defer os.RemoveAll(dir)
 	cmd := exec.CommandContext(ctx, s.path("profile"), "-config", config, "-dir", dir, "-profiles", s.dir, file)
 	cmd.Env = append(os.Environ(), "BENCH_CREDENTIAL="+credential)

@@ -22,6 +22,10 @@ type measure struct {
 	peak     int64   // bytes of memory
 	calls    int64
 	rejected int64
+
+	prepare     float64 // seconds of the step
+	unchanged   int64   // rows
+	allocations int64
 }
 
 // A contestant loads a file and is measured.
@@ -125,6 +129,18 @@ destinations:
     table: contact
     mode: upsert
     key: emailaddress1
+  changed:
+    connection: sink
+    table: contact
+    mode: upsert
+    key: emailaddress1
+    only_changes: true
+  flawless:
+    connection: sink
+    table: contact
+    mode: upsert
+    key: emailaddress1
+    rejects: {max_percent: 0}
 `
 
 func runPenstock(ctx context.Context, s *stand, file string) (measure, error) {
@@ -144,14 +160,31 @@ func (s *stand) configure() (path string, err error) {
 // finishedWithRejects is the exit code that says so.
 const finishedWithRejects = 3
 
+// run is `penstock run` in a directory of its own or of earlier runs.
+func (s *stand) run(ctx context.Context, dir, config, destination, credential, file string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, s.penstock, "run", file, "-d", destination, "-c", config, "--dir", dir, "--json")
+	cmd.Env = append(os.Environ(), "BENCH_CREDENTIAL="+credential)
+	return cmd
+}
+
+// fresh is a new directory, not made yet.
+func (s *stand) fresh() string {
+	s.runs++
+	return s.path(fmt.Sprintf("run-%03d", s.runs))
+}
+
+// outcome is what `penstock run --json` prints, as far as it matters here.
+type outcome struct {
+	State                              string
+	Read, Written, Unchanged, Rejected int64
+	Report                             string
+}
+
 // penstockRun measures `penstock run` and holds its own counts against what is expected.
 func (s *stand) penstockRun(ctx context.Context, config, credential, file string, rejects int64) (measure, error) {
-	s.runs++
-	dir := s.path(fmt.Sprintf("run-%03d", s.runs))
+	dir := s.fresh()
 	defer os.RemoveAll(dir)
-	cmd := exec.CommandContext(ctx, s.penstock, "run", file, "-d", "contacts", "-c", config, "--dir", dir, "--json")
-	cmd.Env = append(os.Environ(), "BENCH_CREDENTIAL="+credential)
-	m, out, err := process(cmd)
+	m, out, err := process(s.run(ctx, dir, config, "contacts", credential, file))
 	var exit *exec.ExitError
 	if rejects > 0 && errors.As(err, &exit) && exit.ExitCode() == finishedWithRejects {
 		err = nil
@@ -159,11 +192,7 @@ func (s *stand) penstockRun(ctx context.Context, config, credential, file string
 	if err != nil {
 		return m, fmt.Errorf("%w %s", err, out)
 	}
-	var end struct {
-		State                   string
-		Read, Written, Rejected int64
-		Report                  string
-	}
+	var end outcome
 	if err := json.Unmarshal(out, &end); err != nil {
 		return m, fmt.Errorf("read what it printed: %w", err)
 	}
@@ -171,15 +200,21 @@ func (s *stand) penstockRun(ctx context.Context, config, credential, file string
 		return m, fmt.Errorf("it %s with %d rows read, %d written, %d rejected; %d should be", end.State, end.Read, end.Written, end.Rejected, rejects)
 	}
 	m.rows, m.rejected = end.Read, end.Rejected
-	m.load, m.calls, err = reported(end.Report)
+	times, err := reported(end.Report)
+	m.prepare, m.load, m.calls = times.prepare, times.load, times.calls
 	return m, err
 }
 
-// reported is how long the load took and how many calls, as the run's report says.
-func reported(path string) (load float64, calls int64, err error) {
+// stepTimes are of a run's report: how long two of its steps took, and how many calls.
+type stepTimes struct {
+	prepare, load float64
+	calls         int64
+}
+
+func reported(path string) (t stepTimes, err error) {
 	data, err := os.ReadFile(filepath.Clean(path))
 	if err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	var report struct {
 		Steps []struct {
@@ -189,12 +224,16 @@ func reported(path string) (load float64, calls int64, err error) {
 		Service struct{ Calls int64 }
 	}
 	if err := json.Unmarshal(data, &report); err != nil {
-		return 0, 0, fmt.Errorf("read the report: %w", err)
+		return t, fmt.Errorf("read the report: %w", err)
 	}
 	for _, step := range report.Steps {
-		if step.Name == "load" {
-			return step.Seconds, report.Service.Calls, nil
+		switch step.Name {
+		case "prepare":
+			t.prepare = step.Seconds
+		case "load":
+			t.load = step.Seconds
 		}
 	}
-	return 0, 0, errors.New("the report tells of no load")
+	t.calls = report.Service.Calls
+	return t, nil
 }

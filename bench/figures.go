@@ -41,12 +41,24 @@ func ratios(over, under []measure, of func(measure) float64) []float64 {
 	return values
 }
 
+// each is a figure of every run by itself.
+func each(runs []measure, of func(measure) float64) []float64 {
+	values := make([]float64, len(runs))
+	for i, m := range runs {
+		values[i] = of(m)
+	}
+	return values
+}
+
 func rate(m measure) float64     { return float64(m.rows) / m.wall }
 func loadRate(m measure) float64 { return float64(m.rows) / m.load }
 func cpuPerRow(m measure) float64 {
 	return m.cpu / float64(m.rows)
 }
 func wall(m measure) float64 { return m.wall }
+func allocated(m measure) float64 {
+	return float64(m.allocations) / float64(m.rows)
+}
 func megabytes(m measure) float64 {
 	return float64(m.peak) / (1 << 20)
 }
@@ -85,6 +97,19 @@ func printMeasures(out io.Writer, results map[string][]measure, order ...string)
 		fmt.Fprintf(table, "%s\t%.2f\t(%.2f–%.2f)\t%.2f\t%.0f\t%.2f\t%.1f\t%.0f\t%d\t\n", name, of(wall), quickest.wall, slowest.wall,
 			of(func(m measure) float64 { return m.load }), of(rate), of(func(m measure) float64 { return m.cpu }),
 			1e6*of(cpuPerRow), of(megabytes), runs[0].calls)
+	}
+	return table.Flush()
+}
+
+// printParts shows the medians of what has no calls.
+func printParts(out io.Writer, results map[string][]measure, order []string) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "\ts\trows/s\tCPU s\tallocations/row\tpeak MiB\t")
+	for _, name := range order {
+		runs := results[name]
+		of := func(f func(measure) float64) float64 { return median(each(runs, f)) }
+		fmt.Fprintf(table, "%s\t%.2f\t%.0f\t%.2f\t%.3f\t%.0f\t\n", name, of(wall), of(rate),
+			of(func(m measure) float64 { return m.cpu }), of(allocated), of(megabytes))
 	}
 	return table.Flush()
 }

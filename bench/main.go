@@ -30,6 +30,7 @@ type options struct {
 	rounds        int
 	perCall       int
 	inFlight      int
+	bigBytes      int64
 	latency       time.Duration
 	plainHTTP     bool
 	penstock      string
@@ -50,13 +51,26 @@ var chapters = []chapter{
 	{name: "latency", tell: "against a sink that takes its time", run: withLatency},
 	{name: "memory", tell: "a file of ten times the rows", run: memory},
 	{name: "rejects", tell: "rows that only the service can reject, against the emulator", run: badRows},
+	{name: "ceiling", tell: "against the emulator's service protection, in windows of 30 s", run: underLimits},
+	{name: "delivery", tell: "reading files, against libraries that merely read them", run: deliveries},
+	{name: "changes", tell: "a file that was loaded before", run: changes},
+	{name: "big", tell: "a file of gigabytes", run: big, extra: true},
 	{name: "profile", tell: "where the time and the memory of one run go", run: profiled, extra: true},
+}
+
+func names() string {
+	var all []string
+	for _, c := range chapters {
+		all = append(all, c.name)
+	}
+	return strings.Join(all, ", ") + "; big takes minutes, profile needs dir"
 }
 
 func main() {
 	var o options
 	flag.IntVar(&o.rows, "rows", 200_000, "rows of the file")
 	flag.IntVar(&o.badRows, "bad-rows", 20_000, "rows of the files with rows that the service rejects")
+	flag.Int64Var(&o.bigBytes, "big-bytes", 5_000_000_000, "size of the file of the chapter big")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each contestant runs")
 	flag.IntVar(&o.perCall, "call", 1000, "rows in a call of the others; Penstock chooses for itself")
 	flag.IntVar(&o.inFlight, "in-flight", 8, "calls in flight, for all")
@@ -64,7 +78,7 @@ func main() {
 	flag.BoolVar(&o.plainHTTP, "http", false, "the sink's Web API on plain HTTP, for all; sign-in stays on TLS")
 	flag.StringVar(&o.penstock, "penstock", "", "measure this binary instead of building ./cmd/penstock")
 	flag.StringVar(&o.dir, "dir", "", "keep files and runs in this directory; the default goes at the end")
-	flag.StringVar(&o.only, "only", "", "only these chapters: sink, latency, memory, rejects; or profile, which needs dir")
+	flag.StringVar(&o.only, "only", "", "only these chapters: "+names())
 	quick := flag.Bool("quick", false, "a tenth of the rows, one round")
 	flag.Parse()
 	if *quick {

@@ -1,36 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"strings"
-	"time"
 
 	"penstock/bench/people"
 )
-
-// The columns are named because a lookup that may point to several tables must say which.
-const emulatorConfiguration = `connections:
-  emulator:
-    url: %[1]s
-    authority: %[1]s
-    ca_file: %[2]s
-    allow_custom_host: true
-    tenant: bench.example
-    credential: env:BENCH_CREDENTIAL
-destinations:
-  contacts:
-    connection: emulator
-    table: contact
-    mode: upsert
-    key: emailaddress1
-    columns:
-%[3]s      parentcustomerid: {to: parentcustomerid, table: account}
-`
 
 // badRows: a bad row costs its whole call at the service, so it must be found
 // quickly and sent alone. The emulator rejects and rolls back; a sink does not.
@@ -65,50 +41,24 @@ func badRows(ctx context.Context, s *stand) ([]figure, error) {
 func (s *stand) rejected(ctx context.Context, file string, bad int64) (measure, error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	cmd := exec.CommandContext(ctx, s.penstock, "emulator", "--listen", "127.0.0.1:0", "--tls-dir", s.path("emulator"),
-		"--client-id", "bench", "--client-secret", "bench")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 15 * time.Second
-	cmd.Stderr = os.Stderr
-	said, err := cmd.StdoutPipe()
+	e, err := s.emulate(ctx)
 	if err != nil {
 		return measure{}, err
 	}
-	if err := cmd.Start(); err != nil {
-		return measure{}, fmt.Errorf("start the emulator: %w", err)
-	}
-	defer func() { end(); _ = cmd.Wait() }()
-	origin, authority, err := listening(said)
+	defer e.close()
+	// The columns are named because a lookup that may point to several tables must say which.
+	config, err := e.configure(s.path("emulator.yaml"), "    columns:\n"+columns()+"      parentcustomerid: {to: parentcustomerid, table: account}\n")
 	if err != nil {
-		return measure{}, err
-	}
-	go func() { _, _ = io.Copy(io.Discard, said) }()
-	var columns strings.Builder
-	for name := range strings.SplitSeq(people.Header, ",") {
-		fmt.Fprintf(&columns, "      %[1]s: %[1]s\n", name)
-	}
-	config := s.path("emulator.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, emulatorConfiguration, origin, authority, columns.String()), 0o644); err != nil {
 		return measure{}, err
 	}
 	return s.penstockRun(ctx, config, `{"client_id":"bench","client_secret":"bench"}`, file, bad)
 }
 
-// listening reads from the emulator's greeting where it is and what to trust:
-// the connection that it prints for penstock.yaml.
-func listening(greeting io.Reader) (origin, authority string, err error) {
-	lines := bufio.NewScanner(greeting)
-	for lines.Scan() {
-		name, value, _ := strings.Cut(strings.TrimSpace(lines.Text()), ": ")
-		switch name {
-		case "url":
-			origin = value
-		case "ca_file":
-			authority = value
-		}
-		if origin != "" && authority != "" {
-			return origin, authority, nil
-		}
+// columns names each column of the file for the configuration.
+func columns() string {
+	var text strings.Builder
+	for name := range strings.SplitSeq(people.Header, ",") {
+		fmt.Fprintf(&text, "      %[1]s: %[1]s\n", name)
 	}
-	return "", "", fmt.Errorf("the emulator did not say where it listens: %w", lines.Err())
+	return text.String()
 }

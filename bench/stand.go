@@ -124,6 +124,30 @@ func (s *stand) file(name string, o people.Options) (path string, bad int, err e
 	return path, bad, nil
 }
 
+// made makes a file that somebody else writes.
+func (s *stand) made(name string, write func(io.Writer) error) (path string, err error) {
+	path = s.path(name)
+	f, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if err := write(f); err != nil {
+		return "", fmt.Errorf("write %s: %w", name, err)
+	}
+	return path, nil
+}
+
+// compile builds a program of this folder that only some chapters need.
+func (s *stand) compile(ctx context.Context, name string) error {
+	build := exec.CommandContext(ctx, "go", "build", "-o", s.path(name), "./bench/"+name)
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build bench/%s: %w", name, err)
+	}
+	return nil
+}
+
 // close ends the sink and removes what nobody asked to keep.
 func (s *stand) close() {
 	if s.sink != nil && s.sink.Process != nil {

@@ -72,7 +72,7 @@ func open(configuration, dir string) (*local.Workshop, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("open %s: %w", dir, err)
 	}
-	connections := &run.Connections{UserAgent: "penstock/profile", Secrets: secret.Reader{Dir: filepath.Dir(configuration)}}
+	connections := &run.Connections{UserAgent: "penstock/profile", Work: work, Secrets: secret.Reader{Dir: filepath.Dir(configuration)}}
 	shop, err := local.NewWorkshop(dir, &run.Steps{
 		Work: work, Inbox: delivery.Files{}, Connect: connections.Connect, Now: time.Now, Limits: delivery.DefaultLimits,
 		Config: func(context.Context) (*config.Config, error) { return cfg, nil },
