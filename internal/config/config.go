@@ -135,6 +135,7 @@ type Options struct {
 	CallerObjectID   string `json:"caller_object_id,omitempty"`
 	CallerID         string `json:"caller_id,omitempty"`
 	Tag              string `json:"tag,omitempty"`
+	ByID             bool   `json:"by_id,omitempty"`   // upserts by alternate key: the table is read once, and records that are there are written by id
 	Replace          bool   `json:"replace,omitempty"` // elastic tables: an upsert replaces the whole row (rule W1)
 }
 

@@ -104,6 +104,10 @@ func (w *whole) policies() {
 		w.add(w.options["replace"], "%s: options: replace is how an upsert treats the columns that the file does not have, and mode %s does none", w.where, d.Mode).
 			Advise("remove it, or say mode: upsert or mirror")
 	}
+	if d.Options.ByID && d.Mode != "" && (d.Mode != Upsert && d.Mode != Mirror || len(d.Key) == 0) {
+		w.add(w.options["by_id"], "%s: options: by_id is for upserts by an alternate key", w.where).
+			Advise("remove it, or say mode: upsert or mirror with a key")
+	}
 }
 
 // personal keeps personal data out of the hands of those who must not have it.

@@ -28,6 +28,7 @@ func (r *reader) readOptions(o *Options, n ast.Node, where string) map[string]in
 		field{"caller_object_id", guid(&o.CallerObjectID)},
 		field{"caller_id", guid(&o.CallerID)},
 		field{"tag", r.text(&o.Tag)},
+		field{"by_id", r.boolean(&o.ByID)},
 		field{"replace", r.boolean(&o.Replace)},
 	)
 	o.BypassLogic = bypasses[bypass]

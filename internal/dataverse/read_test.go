@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -202,9 +203,12 @@ func TestMatch(t *testing.T) {
 func TestBulkDeleteIsStartedOnce(t *testing.T) {
 	for name, f := range map[string]string{"lost": "cut", "refused in passing": "503", "well": ""} {
 		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
 			var jobs []string
 			calls := 0
 			server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				defer mu.Unlock()
 				if r.Method == http.MethodGet {
 					filter := r.URL.Query().Get("$filter")
 					for i, job := range jobs {
@@ -237,6 +241,8 @@ func TestBulkDeleteIsStartedOnce(t *testing.T) {
 			}
 			defer c.Close()
 			job, err := c.BulkDelete(t.Context(), contactTable(), Filter(mailKey("a@x.org")), "")
+			mu.Lock()
+			defer mu.Unlock()
 			if err != nil || job != testID(0) || len(jobs) != 1 {
 				t.Errorf("%q %v, %d jobs", job, err, len(jobs))
 			}

@@ -40,6 +40,7 @@ func (w *Writer) sort(ctx context.Context, ops []Operation, out []Outcome) (to r
 		case err != nil:
 			return to, err
 		case !resolve:
+			w.known(op, &r)
 			to.add(m, r)
 		case op.Do == Upsert && op.New == "":
 			return to, broken(op, "must be resolved and has no id to be created with") // rule I2
@@ -48,6 +49,19 @@ func (w *Writer) sort(ctx context.Context, ops []Operation, out []Outcome) (to r
 		}
 	}
 	return to, nil
+}
+
+// known has an upsert written by id where the local look-up knows its record: a
+// key costs the service more than twice as much as an id. The key's columns go
+// into the body, so that a record that is gone meanwhile is made anew with them.
+func (w *Writer) known(op *Operation, r *record) {
+	if op.Do != Upsert || op.Again || w.options.Lookup == nil {
+		return
+	}
+	ids, known := w.options.Lookup([][]KeyPart{op.Key})
+	if known[0] && len(ids[0]) == 1 {
+		r.id, r.withKey = ids[0][0], true
+	}
 }
 
 // check refuses what must not be sent, and names the message that it goes by and what its success means.
@@ -86,9 +100,10 @@ func (w *Writer) check(op *Operation, r *record) (*message, error) {
 }
 
 // resolves reports whether an operation by key is better written by id. Keys
-// that cannot stand in a URL have to be (rule I5), and those that are no keys of the table. Updates are where the table
-// takes many at once by id: a query per row and one bulk call cost the service
-// far less than an update per row, each with its own look-up.
+// that cannot stand in a URL have to be (rule I5), and those that are no keys of
+// the table. Updates are where the table takes many at once by id: a query per
+// row and one bulk call cost the service far less than an update per row, each
+// with its own look-up.
 func (w *Writer) resolves(ctx context.Context, op *Operation) (bool, error) {
 	if w.options.Match || !Addressable(op.Key) {
 		return true, nil

@@ -150,3 +150,41 @@ func (s *stack) deleteContact(email string) {
 		s.t.Fatalf("%+v, %v", out, err)
 	}
 }
+
+// Records that are there are written by id where the destination wishes it, and
+// nothing else is different: not for new ones, not for keys that no URL takes.
+func TestUpsertsByIDWhereTheRecordIsKnown(t *testing.T) {
+	s := startStack(t, t.TempDir())
+	s.config = func() string {
+		return strings.Replace(changesConfig, "others: {connection: sales, table: contact, mode: upsert, key: emailaddress1}",
+			"others: {connection: sales, table: contact, mode: upsert, key: emailaddress1}\n  by-id: {connection: sales, table: contact, mode: upsert, key: emailaddress1, options: {by_id: true}}", 1)
+	}
+	half := people(3000) + "a+b@x.org,Plus,Old\n"
+	if f := s.drop("inbox/admin/others/1.csv", half); f.Written != 3001 {
+		t.Fatalf("%+v %+v", f, f.Reason)
+	}
+	body := strings.ReplaceAll(people(6000), "Last", "New") + "a+b@x.org,Plus,New\nc+d@x.org,Plus,New\n"
+	s.Emulator.Server.Traffic().ResetCounters()
+	f := s.drop("inbox/admin/by-id/2.csv", strings.Replace(body, "p0001@", "P0001@", 1))
+	if f.State != run.Succeeded || f.Written != 6002 {
+		t.Fatalf("%+v %+v", f, f.Reason)
+	}
+	read := 0
+	for _, e := range s.Emulator.Server.Traffic().Requests() {
+		if e.Method == "GET" && strings.Contains(e.URL, "/contacts?") && strings.Contains(e.URL, "emailaddress1") {
+			read++
+		}
+	}
+	if read == 0 {
+		t.Error("the table's keys were not read")
+	}
+	rows := s.rows("contacts?$select=emailaddress1,lastname", "emailaddress1")
+	for key, row := range rows {
+		if !strings.HasPrefix(fmt.Sprint(row["lastname"]), "New") {
+			t.Fatalf("%s is %v", key, row)
+		}
+	}
+	if len(rows) != 6002 {
+		t.Errorf("%d rows", len(rows))
+	}
+}

@@ -42,14 +42,15 @@ type index struct {
 }
 
 // lookup is what a Writer finds records with, for rows that are matched by
-// columns; nil where asking for each of them is cheaper.
+// columns or that are to be written by id; nil where asking for each of them, or
+// leaving it to the service, is cheaper.
 func (w *attempt) lookup(ctx context.Context) (find func([][]dataverse.KeyPart) ([][]string, []bool), leave func(), err error) {
 	leave = func() {}
 	operations := int64(0)
 	for _, ref := range w.refs() {
 		operations += int64(ref.Operations)
 	}
-	if !w.plan.MatchOn || operations < indexFrom {
+	if !w.plan.MatchOn && !w.byID() || operations < indexFrom {
 		return nil, leave, nil
 	}
 	x, leave := w.crew.index(indexOf{w.plan.Start.Run, w.phase, w.fence.epoch})
@@ -61,6 +62,11 @@ func (w *attempt) lookup(ctx context.Context) (find func([][]dataverse.KeyPart) 
 		return nil, leave, nil
 	}
 	return func(keys [][]dataverse.KeyPart) ([][]string, []bool) { return x.find(w.plan.Key, keys) }, leave, nil
+}
+
+// byID tells whether upserts by alternate key are written by id where that is known.
+func (w *attempt) byID() bool {
+	return w.plan.Options.ByID && w.phase == loadPhase && w.plan.Table.Key(w.plan.Key) != nil && w.plan.Table.Type != "Elastic"
 }
 
 // refs are the chunks of the phase, where the plan says which.
