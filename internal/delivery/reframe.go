@@ -54,7 +54,7 @@ func Reframe(ctx context.Context, from Opener, o Object, limits Limits, f Frames
 		if at > 0 && stop() {
 			return f, nil
 		}
-		n, err := io.CopyN(io.Discard, body, min(f.Part, f.End-at))
+		n, err := io.CopyN(io.Discard, body, min(4*f.Part, f.End-at)) // faster than making parts
 		if err == io.EOF {
 			err = changed(o, "is shorter than it was")
 		}
