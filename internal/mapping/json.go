@@ -1,6 +1,9 @@
 package mapping
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 const hexDigits = "0123456789abcdef"
 
@@ -29,6 +32,27 @@ func appendString(dst, text []byte) []byte {
 	}
 	dst = append(dst, text[start:]...)
 	return append(dst, '"')
+}
+
+// plain tells whether every byte is a printable ASCII character that stands for
+// itself in a JSON string. Most texts are, so it looks at eight bytes at a time.
+func plain(text []byte) bool {
+	const each, top = 0x0101010101010101, 0x8080808080808080
+	for len(text) >= 8 {
+		w := binary.LittleEndian.Uint64(text)
+		quote, backslash := w^each*'"', w^each*'\\'
+		// A byte below n borrows from its top bit when n is taken off it, unless that bit was set.
+		if (w|(w-each*' ')|((quote-each)&^quote)|((backslash-each)&^backslash))&top != 0 {
+			return false
+		}
+		text = text[8:]
+	}
+	for _, b := range text {
+		if b < ' ' || b >= utf8.RuneSelf || b == '"' || b == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // shown is a value as a message quotes it: at most 60 characters of it.

@@ -12,6 +12,9 @@ import (
 func texts(c *dataverse.Column) convert {
 	return func(dst []byte, cell row.Cell) ([]byte, *problem) {
 		text := cell.Text
+		if plain(text) && (c.MaxLength <= 0 || len(text) <= c.MaxLength) {
+			return append(append(append(dst, '"'), text...), '"'), nil
+		}
 		if !utf8.Valid(text) {
 			return dst, complain(InvalidText, "the text is not UTF-8: save the file as UTF-8")
 		}
