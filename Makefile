@@ -33,7 +33,7 @@ soak: ## the long tests: a million rows, every fault, many seeds
 	PENSTOCK_SOAK=1 $(GO) test -timeout 60m -run Soak -v $(PACKAGES)
 
 .PHONY: bench
-bench: ## measure against the plainest loader and the limit; BENCH=-quick is short (docs/performance.md)
+bench: ## measure against the plainest loader, the limits and the libraries; BENCH=-quick is short (docs/performance.md)
 	$(GO) run ./bench $(BENCH)
 
 .PHONY: build

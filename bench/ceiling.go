@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -24,10 +26,6 @@ const (
 	callCost    = 30 * time.Millisecond
 	rowCost     = 5 * time.Millisecond
 	network     = 50 * time.Millisecond
-
-	ceilingRows = 250_000 // more than is ever loaded
-	rampTime    = 70 * time.Second
-	steadyTime  = 50 * time.Second
 )
 
 // crowd is who loads: application users that share the load, and chunks at a time.
@@ -55,7 +53,9 @@ func (s served) ceiling(users int) float64 {
 // wait most of the time. The tests of internal/dataverse hold the same figures in
 // simulated time, for longer.
 func underLimits(ctx context.Context, s *stand) ([]figure, error) {
-	file, _, err := s.file("people-ceiling.csv", people.Options{Rows: ceilingRows})
+	// More than two users can load in that time, and chunks for eight workers.
+	most := 2 * 4 / rowCost.Seconds() * (s.ramp + s.steady).Seconds()
+	file, _, err := s.file("people-ceiling.csv", people.Options{Rows: int(most) + 100_000})
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +63,17 @@ func underLimits(ctx context.Context, s *stand) ([]figure, error) {
 	counted := make([]served, len(crowds))
 	group, inner := errgroup.WithContext(ctx)
 	for i, c := range crowds {
+		e, err := s.emulate(ctx, "--limits", fmt.Sprintf("default,scale=%g", windowScale),
+			"--cost", fmt.Sprintf("none,request=%s,row=%s", callCost, rowCost), "--latency", network.String(),
+			"--user", "client_id=bench-2,secret=bench")
+		if err != nil {
+			return nil, err
+		}
+		defer e.close()
 		dir := s.fresh()
 		defer os.RemoveAll(dir)
 		group.Go(func() (err error) {
-			if counted[i], err = s.limited(inner, dir, file, c); err != nil {
+			if counted[i], err = s.limited(inner, e, dir, file, c); err != nil {
 				err = fmt.Errorf("users: %d, workers: %d: %w", c.users, c.workers, err)
 			}
 			return err
@@ -98,16 +105,9 @@ func underLimits(ctx context.Context, s *stand) ([]figure, error) {
 }
 
 // limited lets a run load until its pace is steady, counts for a while, and kills it.
-func (s *stand) limited(ctx context.Context, dir, file string, c crowd) (served, error) {
+func (s *stand) limited(ctx context.Context, e *emulator, dir, file string, c crowd) (served, error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	e, err := s.emulate(ctx, "--limits", fmt.Sprintf("default,scale=%g", windowScale),
-		"--cost", fmt.Sprintf("none,request=%s,row=%s", callCost, rowCost), "--latency", network.String(),
-		"--user", "client_id=bench-2,secret=bench")
-	if err != nil {
-		return served{}, err
-	}
-	defer e.close()
 	defer os.Remove(dir + ".yaml")
 	config, err := e.configure(dir+".yaml", fmt.Sprintf("    parallel: %d\n", c.workers))
 	if err != nil {
@@ -118,20 +118,35 @@ func (s *stand) limited(ctx context.Context, dir, file string, c crowd) (served,
 		credential = `{"client_id":"bench","client_secret":"bench"}`
 	}
 	cmd := s.run(ctx, dir, config, "contacts", credential, file)
+	// Runs of one file that begin in one second have one name, and scratch directories are named after runs.
+	scratch := dir + "-scratch"
+	if err := os.MkdirAll(scratch, 0o700); err != nil {
+		return served{}, err
+	}
+	defer os.RemoveAll(scratch)
+	cmd.Env = append(cmd.Env, "TMPDIR="+scratch)
+	var said bytes.Buffer
+	cmd.Stdout = &said
 	if err := cmd.Start(); err != nil {
 		return served{}, fmt.Errorf("start the run: %w", err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() {
+		if err := cmd.Wait(); err != nil {
+			ended <- fmt.Errorf("%w: %s", err, said.String())
+			return
+		}
+		ended <- errors.New("all rows are written")
+	}()
 	defer func() { _ = cmd.Process.Kill(); <-ended }()
-	return e.steady(ctx, ended)
+	return e.steady(ctx, s.ramp, s.steady, ended)
 }
 
 // steady counts between the end of the ramp and the end of the steady part.
-func (e *emulator) steady(ctx context.Context, ended chan error) (served, error) {
+func (e *emulator) steady(ctx context.Context, ramp, length time.Duration, ended chan error) (served, error) {
 	var counts [2]served
 	var at [2]time.Time
-	for i, pause := range []time.Duration{rampTime, steadyTime} {
+	for i, pause := range []time.Duration{ramp, length} {
 		select {
 		case err := <-ended:
 			ended <- err

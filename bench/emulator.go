@@ -36,7 +36,8 @@ destinations:
 // emulate starts an emulator, which ends with close or ctx.
 func (s *stand) emulate(ctx context.Context, settings ...string) (*emulator, error) {
 	ctx, end := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, s.penstock, append([]string{"emulator", "--listen", "127.0.0.1:0", "--tls-dir", s.path("authority"),
+	authority := s.fresh() // of its own: several may start at once
+	cmd := exec.CommandContext(ctx, s.penstock, append([]string{"emulator", "--listen", "127.0.0.1:0", "--tls-dir", authority,
 		"--client-id", "bench", "--client-secret", "bench"}, settings...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 15 * time.Second
@@ -49,7 +50,7 @@ func (s *stand) emulate(ctx context.Context, settings ...string) (*emulator, err
 		end()
 		return nil, fmt.Errorf("start the emulator: %w", err)
 	}
-	e := &emulator{close: func() { end(); _ = cmd.Wait() }}
+	e := &emulator{close: func() { end(); _ = cmd.Wait(); _ = os.RemoveAll(authority) }}
 	if e.origin, e.authority, err = listening(said); err != nil {
 		e.close()
 		return nil, err

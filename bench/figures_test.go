@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 func TestMedian(t *testing.T) {
 	for _, c := range []struct {
@@ -25,6 +28,24 @@ func TestReached(t *testing.T) {
 	} {
 		if got := c.figure.reached(); got != c.want {
 			t.Errorf("%+v: reached %t", c.figure, got)
+		}
+	}
+}
+
+// The examples are those of calls bound by execution time: 4/t of them a second.
+func TestCeiling(t *testing.T) {
+	for _, c := range []struct {
+		rows, calls, refused int64
+		users                int
+		want                 float64
+	}{
+		{20_000, 100, 0, 1, 200 * 4 / 1.03},
+		{20_000, 103, 3, 2, 2 * 200 * 4 / 1.03},
+		{1000, 100, 0, 1, 10 * 20}, // short calls are bound by their number
+	} {
+		got := served{rows: c.rows, calls: c.calls, refused: c.refused}.ceiling(c.users)
+		if math.Abs(got-c.want) > 1e-6 {
+			t.Errorf("%+v: %f rows a second, want %f", c, got, c.want)
 		}
 	}
 }

@@ -1,9 +1,10 @@
 // Command bench measures Penstock against the plainest loader and against the
 // limit, on one file and one sink, all of them whole processes side by side.
 //
-//	go run ./bench            everything, a few minutes
+//	go run ./bench            everything but what takes long, about seven minutes
 //	go run ./bench -quick     a tenth of the rows, one round: does it work at all?
 //	go run ./bench -only sink,latency
+//	go run ./bench -only big -big-bytes 1000000000    memory for a file of gigabytes
 //	go run ./bench -only profile -dir DIR    one run under the profilers; DIR/cpu.prof, DIR/heap.prof
 //
 // Machines are noisy, so a figure is a ratio: the contestants take turns, each
@@ -32,6 +33,7 @@ type options struct {
 	inFlight      int
 	bigBytes      int64
 	latency       time.Duration
+	ramp, steady  time.Duration
 	plainHTTP     bool
 	penstock      string
 	dir           string
@@ -75,6 +77,8 @@ func main() {
 	flag.IntVar(&o.perCall, "call", 1000, "rows in a call of the others; Penstock chooses for itself")
 	flag.IntVar(&o.inFlight, "in-flight", 8, "calls in flight, for all")
 	flag.DurationVar(&o.latency, "latency", 50*time.Millisecond, "how long a call takes at the sink that takes its time")
+	flag.DurationVar(&o.ramp, "ramp", 70*time.Second, "how long the chapter ceiling waits until the pace is steady")
+	flag.DurationVar(&o.steady, "steady", 50*time.Second, "how long it counts then")
 	flag.BoolVar(&o.plainHTTP, "http", false, "the sink's Web API on plain HTTP, for all; sign-in stays on TLS")
 	flag.StringVar(&o.penstock, "penstock", "", "measure this binary instead of building ./cmd/penstock")
 	flag.StringVar(&o.dir, "dir", "", "keep files and runs in this directory; the default goes at the end")
@@ -83,6 +87,7 @@ func main() {
 	flag.Parse()
 	if *quick {
 		o.rows, o.badRows, o.rounds = o.rows/10, o.badRows/10, 1
+		o.ramp, o.steady = o.ramp/7, o.steady/7
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -25,6 +25,7 @@ import (
 type bench struct {
 	config, destination, dir string
 
+	mallocs     uint64 // when counting began
 	dest        *config.Destination
 	table       *dataverse.Table
 	steps       *run.Steps
@@ -87,7 +88,9 @@ func (b *bench) read(ctx context.Context, file string) (*delivery.Rows, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at the file: %w", err)
 	}
-	return delivery.OpenAll(ctx, source, how, delivery.DefaultLimits)
+	in, err := delivery.OpenAll(ctx, source, how, delivery.DefaultLimits)
+	b.mark()
+	return in, err
 }
 
 func rowsOf(ctx context.Context, b *bench, file string) (rows int64, err error) {

@@ -1,9 +1,13 @@
 package people
 
 import (
+	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 )
 
 // Files differ in nothing but the bad rows' account.
@@ -41,5 +45,52 @@ func TestWrite(t *testing.T) {
 	}
 	if pointing != some {
 		t.Errorf("%d rows point to an account that is not there, %d were told", pointing, some)
+	}
+}
+
+// All formats hold the same people.
+func TestFormats(t *testing.T) {
+	const rows = 500
+	var text, lines, columns bytes.Buffer
+	if _, err := Write(&text, Options{Rows: rows}); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteJSONLines(&lines, rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteParquet(&columns, rows); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := parquet.Read[person](bytes.NewReader(columns.Bytes()), int64(columns.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells := strings.Split(strings.TrimSpace(text.String()), "\n")[1:]
+	objects := json.NewDecoder(&lines)
+	for i, p := range everyone(rows) {
+		var object struct {
+			Email  string      `json:"emailaddress1"`
+			Credit json.Number `json:"creditlimit"`
+		}
+		if err := objects.Decode(&object); err != nil {
+			t.Fatal(err)
+		}
+		credit := string(p.Credit.append(nil))
+		if stored[i] != *p || object.Email != p.Email || string(object.Credit) != credit ||
+			!strings.HasPrefix(cells[i], p.Email+",") || !strings.Contains(cells[i], ","+credit+",") {
+			t.Fatalf("row %d: %+v, %+v and %s", i+1, stored[i], object, cells[i])
+		}
+	}
+}
+
+// A file of a size ends with a whole row, at that size or a little later.
+func TestWriteUpTo(t *testing.T) {
+	var b bytes.Buffer
+	rows, err := WriteUpTo(&b, 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(b.String(), "\n") - 1; got != rows || b.Len() < 10_000 || b.Len() > 10_500 || !strings.HasSuffix(b.String(), "\n") {
+		t.Errorf("%d rows told, %d there, %d bytes", rows, got, b.Len())
 	}
 }
