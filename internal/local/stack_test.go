@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -371,20 +372,32 @@ func TestRowsThatTheServiceRejects(t *testing.T) {
 
 // Rule I3: whatever happens on the wire, every row is there once.
 func TestFaultsOnTheWireLoseAndDoubleNothing(t *testing.T) {
-	for _, text := range []string{
+	faultsOnTheWire(t,
 		"drop-after:every=3,path=Multiple",
+		"status-after:status=500,every=2,path=Multiple",
+		"throttle:every=5,times=4,path=Multiple,retry_after=1",
+	)
+}
+
+func TestSoakFaultsOnTheWire(t *testing.T) {
+	if os.Getenv("PENSTOCK_SOAK") == "" {
+		t.Skip("a soak: set PENSTOCK_SOAK=1")
+	}
+	faultsOnTheWire(t,
 		"drop-before:every=3,path=Multiple",
 		"cut:every=4,path=Multiple",
 		"status-after:status=503,every=3,path=Multiple",
 		"status-before:status=502,every=3,path=Multiple",
-		"status-after:status=500,every=2,path=Multiple",
 		"status-after:status=500,first=1,path=Multiple",
 		"status-before:status=500,after=3,first=60,path=Multiple",
 		"status-before:status=504,min_rows=30,path=Multiple",
 		"deadlock:every=4,path=Multiple",
-		"throttle:every=5,times=4,path=Multiple,retry_after=1",
 		"unauthorized:after=3,times=1,path=Multiple", // a call turned down twice is a credential refused
-	} {
+	)
+}
+
+func faultsOnTheWire(t *testing.T, faults ...string) {
+	for _, text := range faults {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
 			s := startStack(t, t.TempDir())
