@@ -24,7 +24,7 @@ const slowness = 150 * time.Millisecond
 // is given again, as the same run, and every row is in the table once.
 func TestKilledRunGoesOn(t *testing.T) {
 	t.Parallel()
-	killRuns(t, 6, 8_000)
+	killRuns(t, 4, 8_000)
 }
 
 func TestSoakKilledRunGoesOn(t *testing.T) {

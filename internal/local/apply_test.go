@@ -276,6 +276,7 @@ func (s *stack) renew() {
 
 // A worker may die between any two things that it writes down: whoever comes after it loses and doubles nothing.
 func TestWorkersThatDieLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	work := &cutting{}
 	steps := workshop(t, s, func(inner store.Store) store.Store { work.Store = inner; return work }, nil).Steps
@@ -306,6 +307,7 @@ func TestWorkersThatDieLoseAndDoubleNothing(t *testing.T) {
 
 // The work is done and nobody hears of it.
 func TestLostAnswersLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	steps := workshop(t, s, nil, nil).Steps
 	for _, w := range ways {
@@ -328,6 +330,7 @@ func TestLostAnswersLoseAndDoubleNothing(t *testing.T) {
 
 // Rule I4.
 func TestTwoWorkersOfEveryKindOnOneChunk(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.fault("latency:delay=10ms,path=Multiple|batch$")
 	steps := workshop(t, s, nil, nil).Steps
@@ -364,6 +367,7 @@ func (r *retries) After(d time.Duration) <-chan time.Time {
 
 // An answer is lost, and before the call can be repeated the turn is gone: those rows are in doubt, and no others.
 func TestLostAnswerAndLostTurnLeaveDoubt(t *testing.T) {
+	t.Parallel()
 	clock := &retries{}
 	s := startStack(t, t.TempDir(), func(o *local.StackOptions) { o.Clock = clock })
 	steps := workshop(t, s, nil, nil).Steps
@@ -391,6 +395,7 @@ func TestLostAnswerAndLostTurnLeaveDoubt(t *testing.T) {
 
 // The second pass links what is there and no more, whatever the threshold of the run says.
 func TestSecondPass(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	lookup := func(n int) json.RawMessage {
 		return json.RawMessage(`{"parentcustomerid_contact@odata.bind":"/contacts(` + recordID(9, n) + `)"}`)
@@ -435,6 +440,7 @@ func TestSecondPass(t *testing.T) {
 
 // A day's requests that are spent end the run with a word when to go on; it goes on from there.
 func TestSpentRequestsEndTheRunUntilLater(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	budget := 200
 	s.config = func() string {
@@ -455,6 +461,7 @@ func TestSpentRequestsEndTheRunUntilLater(t *testing.T) {
 
 // Rows matched by columns: in a run of many the table is read once, and not asked for each of them.
 func TestManyMatchedRowsAreFoundInOneReading(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	steps := workshop(t, s, nil, nil).Steps
 	const rows = 5200

@@ -40,6 +40,7 @@ func (s *stack) notes(f run.Finished) string {
 
 // Rules H: an unchanged row is not sent, a changed one is, and any doubt sends.
 func TestOnlyChangesAreSent(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.config = func() string { return changesConfig }
 	body := people(400)
@@ -85,6 +86,7 @@ func TestOnlyChangesAreSent(t *testing.T) {
 
 // A row that the service rejected is sent again, unchanged as it is.
 func TestRejectedRowsAreSentAgain(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.config = func() string { return changesConfig }
 	body := "emailaddress1,lastname,preferredsystemuserid\na@x.org,A,\nb@x.org,B,7d9f3b52-0000-4000-8000-00000000dead\n"
@@ -101,6 +103,7 @@ func TestRejectedRowsAreSentAgain(t *testing.T) {
 
 // Rule H3: a mirror reads the table, so what somebody else deleted is sent although it is unchanged.
 func TestMirrorResendsWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.config = func() string { return changesConfig }
 	body := people(300)
@@ -154,6 +157,7 @@ func (s *stack) deleteContact(email string) {
 // Records that are there are written by id where the destination wishes it, and
 // nothing else is different: not for new ones, not for keys that no URL takes.
 func TestUpsertsByIDWhereTheRecordIsKnown(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.config = func() string {
 		return strings.Replace(changesConfig, "others: {connection: sales, table: contact, mode: upsert, key: emailaddress1}",

@@ -123,6 +123,7 @@ func workbook(t *testing.T, people []person) string {
 
 // What warehouses and people export lands as it is, whatever wrote it.
 func TestEveryFormatLands(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	const n = 20
 	total := 0
@@ -171,6 +172,7 @@ func TestEveryFormatLands(t *testing.T) {
 
 // A person corrects a reject file, whatever it came from, and drops it as it is: without a hint, in its own dialect.
 func TestCorrectedRejectsOfEveryFormatAreTaken(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	broken := func(of string) []person {
 		people := crowd(of, 12)
@@ -203,6 +205,7 @@ const unloaded = "inbox/admin/people/2026-03-01/"
 
 // A Redshift UNLOAD: parts without endings, headers in each, and the manifest last.
 func TestUnloadBeginsWithItsManifest(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	var entries []string
 	for i := range 3 {
@@ -226,6 +229,7 @@ func TestUnloadBeginsWithItsManifest(t *testing.T) {
 
 // A folder that Spark or Trino fills: nothing begins before _SUCCESS, whatever lies beside the parts.
 func TestFolderBeginsWithItsMarker(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.put(unloaded+"part-00001-7f.json", jsonLines(t, crowd("b", 5)))
 	s.put(unloaded+"_temporary/0/part-00009-7f.json", jsonLines(t, crowd("t", 5)))
@@ -263,6 +267,7 @@ func TestFolderBeginsWithItsMarker(t *testing.T) {
 
 // What a manifest may not say, and what is not where it must be: refused, with a report.
 func TestDeliveriesThatAreNotWhole(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.put("inbox/business/people/run/secret.csv", people(3))
 	s.put("inbox/admin/people/run/a.csv", people(3))

@@ -214,6 +214,7 @@ func enquiries(n int) string {
 }
 
 func TestDroppedFileBecomesRows(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	f := s.drop("inbox/business/people/my file+1 ä.csv", people(2500))
 	if f.State != run.Succeeded || f.Read != 2500 || f.Written != 2500 {
@@ -232,6 +233,7 @@ func TestDroppedFileBecomesRows(t *testing.T) {
 
 // Every awkward key of real life, rows that we reject and rows that the service rejects.
 func TestRejectedRowsAreAsideWithTheirReasons(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	good := strings.Split(strings.TrimSpace(people(100)), "\n")
 	good[10] = "a+b@x.org,Plus,Sign"
@@ -272,6 +274,7 @@ func TestRejectedRowsAreAsideWithTheirReasons(t *testing.T) {
 
 // A person corrects the reject file and drops it as it is.
 func TestCorrectedRejectFileIsTaken(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	f := s.drop("inbox/admin/people/first.csv", people(50)+",Missing,Key\nx@example.org,"+strings.Repeat("y", 60)+",Long\n")
 	if f.State != run.Partial || f.Rejected != 2 {
@@ -294,6 +297,7 @@ func TestCorrectedRejectFileIsTaken(t *testing.T) {
 
 // A run that is refused never touches the target.
 func TestRefusedRunsTouchNothing(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	for name, c := range map[string]struct {
 		key, body, code string
@@ -333,6 +337,7 @@ func TestRefusedRunsTouchNothing(t *testing.T) {
 
 // Rows that only the service can judge count in the report and stop the run above the threshold.
 func TestRowsThatTheServiceRejects(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	file := func(bad int) string {
 		var b strings.Builder
@@ -421,6 +426,7 @@ func faultsOnTheWire(t *testing.T, faults ...string) {
 }
 
 func TestAppendedContentIsNotAppendedAgain(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	if f := s.drop("inbox/admin/leads/a.jsonl", enquiries(30)); f.State != run.Succeeded || f.Created != 30 {
 		t.Fatalf("%+v", f)
@@ -436,6 +442,7 @@ func TestAppendedContentIsNotAppendedAgain(t *testing.T) {
 
 // Rule I1: a duplicate event finds the run started.
 func TestTheSameEventStartsOneRun(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	f := s.drop("inbox/admin/people/x.csv", people(10))
 	var start run.Start
@@ -473,6 +480,7 @@ func only(t *testing.T, s *stack, prefix string) string {
 
 // Two deliveries for one table take turns; each sees the other's rows whole.
 func TestRunsOfOneTableTakeTurns(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.fault("latency:delay=20ms,path=Multiple")
 	for i := range 4 {
@@ -494,6 +502,7 @@ func TestRunsOfOneTableTakeTurns(t *testing.T) {
 }
 
 func TestStoppedStackGoesOnAtItsNextStart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := startStack(t, dir)
 	s.fault("latency:delay=100ms,path=Multiple")
@@ -541,6 +550,7 @@ func waitForRows(t *testing.T, s *stack, table string, n int64) {
 }
 
 func TestReportIsOnePageForPeople(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	f := s.drop("inbox/admin/people/x.csv", people(20)+",Missing,Key\n")
 	page := s.object(strings.TrimSuffix(f.Report, "json") + "html")

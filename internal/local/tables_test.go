@@ -31,6 +31,7 @@ destinations:
 
 // A cell that names several records associates each of them, once, in the second pass.
 func TestAssociationsAreMadeInTheSecondPass(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.config = func() string { return tablesConfig }
 	if f := s.drop("inbox/admin/tags/t.csv", "cr1_name\nwet\ndry\nstony\n"); f.Written != 3 {
@@ -62,6 +63,7 @@ func readings(from, to int, sensor string) string {
 
 // An elastic table: records have partitions, and an upsert replaces nothing that the row does not have (rule W1).
 func TestElasticTable(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.config = func() string { return tablesConfig }
 	drop := func(destination, body string) run.Finished {

@@ -100,6 +100,7 @@ func (b *begun) finish(t *testing.T, caught string) run.Finished {
 // An append that failed half way, the same content appended on purpose from
 // elsewhere, and the first run started again: it is told what happened, keeps its account, and blocks nobody.
 func TestResumedAppendThatIsRefusedKeepsItsAccount(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	shop := workshop(t, s, nil, nil)
 	s.fault("status-before:status=403,path=Multiple|batch$,after=5,every=1,code=0x80040220")
@@ -141,6 +142,7 @@ func (b *breaking) Create(ctx context.Context, key string, body []byte) error {
 const withLookup = "columns: {emailaddress1: emailaddress1, lastname: lastname, parentcustomerid: {to: parentcustomerid, table: account}}"
 
 func TestRowsOfACallWhoseRejectsCouldNotBeStoredAreNotForgotten(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.config = func() string { return strings.Replace(testConfig, "audiences: [admin, business]", withLookup, 1) }
 	work := &breaking{}
@@ -176,6 +178,7 @@ func TestRowsOfACallWhoseRejectsCouldNotBeStoredAreNotForgotten(t *testing.T) {
 // Nothing cancels a function when its execution fails: finish stops the workers
 // that are left, waits for them, and only then writes the account.
 func TestAccountOfAFailedRunWaitsForItsWorkers(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.fault("latency:delay=500ms,path=Multiple") // longer than a worker trusts its last look at the turn
 	shop := workshop(t, s, nil, nil)
@@ -201,6 +204,7 @@ func TestAccountOfAFailedRunWaitsForItsWorkers(t *testing.T) {
 
 // A worker with a deadline does not sleep over it.
 func TestLongThrottleEndsAWorkerBeforeItsDeadline(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	shop := workshop(t, s, nil, nil)
 	b := begin(t, shop.Steps, "leads", "x.jsonl", enquiries(300))
@@ -216,6 +220,7 @@ func TestLongThrottleEndsAWorkerBeforeItsDeadline(t *testing.T) {
 }
 
 func TestFileEditedWhileItsRunLoads(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	body := people(300) + ",Missing,Key\n"
 	path := file(t, "x.csv", body)
@@ -268,6 +273,7 @@ func (c *cutting) Note(ctx context.Context, key string, body []byte) error {
 
 // Rule C2: what a run created counts as created, also when its worker did not live to tell.
 func TestAwkwardKeysCreatedBeforeACrashCountAsCreated(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	work := &cutting{}
 	shop := workshop(t, s, func(w store.Store) store.Store { work.Store = w; return work }, nil)
@@ -291,6 +297,7 @@ func TestAwkwardKeysCreatedBeforeACrashCountAsCreated(t *testing.T) {
 
 // Rule I4: two workers on one chunk are harmless.
 func TestTwoWorkersOnOneChunk(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	s.fault("latency:delay=10ms,path=Multiple")
 	for _, c := range []struct{ destination, name, body, set, by string }{
@@ -319,6 +326,7 @@ func TestTwoWorkersOnOneChunk(t *testing.T) {
 
 // A waiting run's look at a lock does not keep its run from starting.
 func TestLooksAtALockDoNotKeepARunFromStarting(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, t.TempDir())
 	shop := workshop(t, s, nil, nil)
 	path := file(t, "x.csv", people(3))
