@@ -89,7 +89,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(chooses("Not: {And: [{Variable: $.a, StringMatches: 'a*'}]}"))
 	f.Add(one("Type: Wait\nTimestampPath: $.a"))
 	f.Add(`{"StartAt":"S","States":{"S":{"Type":"Fail","ErrorPath":"States.Format('{}',$.a)"}}}`)
-	names := map[string]string{"Bucket": "work", "WorkBucket": "work", "PrepareFunction": "p", "TurnFunction": "t", "ApplyFunction": "a", "FinishFunction": "f"}
+	names := map[string]string{"Bucket": "workbucket", "WorkBucket": "workbucket", "PrepareFunction": "p", "TurnFunction": "t", "ApplyFunction": "a", "FinishFunction": "f"}
 	f.Fuzz(func(t *testing.T, definition string) {
 		m, err := Load([]byte(definition), "fuzz.yaml", names)
 		if err != nil {

@@ -47,16 +47,16 @@ func TestMap(t *testing.T) {
 
 		{name: "a distributed child is an execution of its own", machine: mapOf("Label: load", distributed, "Type: Pass, Parameters: {e.$: $$.Execution, m.$: $$.StateMachine.Name, i.$: $$.Map.Item.Index}"), input: `["a"]`,
 			want: `[{"e":{"Id":"local:run1/load.1:0","Input":"a","Name":"run1-load.1-0","StartTime":"2026-03-01T02:00:05.000Z"},"i":0,"m":"test/load"}]`},
-		{name: "ItemReader", machine: mapOf(readerFields+"\nItemSelector: {v.$: $$.Map.Item.Value, k.$: $.key}", distributed, "Type: Pass"), objects: map[string]string{"work/l.json": `[{"n":0},{"n":1}]`}, input: `{"key":"l.json"}`,
+		{name: "ItemReader", machine: mapOf(readerFields+"\nItemSelector: {v.$: $$.Map.Item.Value, k.$: $.key}", distributed, "Type: Pass"), objects: map[string]string{"workbucket/l.json": `[{"n":0},{"n":1}]`}, input: `{"key":"l.json"}`,
 			want: `[{"k":"l.json","v":{"n":0}},{"k":"l.json","v":{"n":1}}]`},
-		{name: "ItemReader without the object", machine: mapOf(readerFields, distributed, "Type: Pass"), input: `{"key":"l.json"}`, fails: "States.ItemReaderFailed: s3://work/l.json: no such object"},
-		{name: "ItemReader of an object that is no array", machine: mapOf(readerFields, distributed, "Type: Pass"), objects: map[string]string{"work/l": `{}`}, input: `{"key":"l"}`, fails: "States.ItemReaderFailed: array"},
-		{name: "ItemReader of an object that is no JSON", machine: mapOf(readerFields, distributed, "Type: Pass"), objects: map[string]string{"work/l": `[1`}, input: `{"key":"l"}`, fails: "States.ItemReaderFailed: not JSON"},
+		{name: "ItemReader without the object", machine: mapOf(readerFields, distributed, "Type: Pass"), input: `{"key":"l.json"}`, fails: "States.ItemReaderFailed: s3://workbucket/l.json: no such object"},
+		{name: "ItemReader of an object that is no array", machine: mapOf(readerFields, distributed, "Type: Pass"), objects: map[string]string{"workbucket/l": `{}`}, input: `{"key":"l"}`, fails: "States.ItemReaderFailed: array"},
+		{name: "ItemReader of an object that is no JSON", machine: mapOf(readerFields, distributed, "Type: Pass"), objects: map[string]string{"workbucket/l": `[1`}, input: `{"key":"l"}`, fails: "States.ItemReaderFailed: not JSON"},
 		{name: "ItemReader whose Key is no string", machine: mapOf(readerFields, distributed, "Type: Pass"), input: `{"key":1}`, fails: "States.ItemReaderFailed"},
 		{name: "ItemReader whose Key selects nothing", machine: mapOf(readerFields, distributed, "Type: Pass"), input: `{}`, fails: "States.ParameterPathFailure"},
 		{name: "ItemReaderFailed is retried", machine: mapOf(readerFields+"\nRetry:\n- ErrorEquals: [States.ItemReaderFailed]\n  MaxAttempts: 2", distributed, "Type: Pass"), input: `{"key":"l"}`, fails: "States.ItemReaderFailed", sleeps: secs(1, 2)},
-		{name: "ItemsPointer and MaxItems", machine: mapOf(strings.Replace(readerFields, "{InputType: JSON}", "{InputType: JSON, ItemsPointer: /a~1b/0/l, MaxItems: 2}", 1), distributed, "Type: Pass"), objects: map[string]string{"work/l": `{"a/b":[{"l":[1,2,3]}]}`}, input: `{"key":"l"}`, want: `[1,2]`},
-		{name: "ItemsPointer that finds nothing", machine: mapOf(strings.Replace(readerFields, "{InputType: JSON}", "{InputType: JSON, ItemsPointer: /x}", 1), distributed, "Type: Pass"), objects: map[string]string{"work/l": `{}`}, input: `{"key":"l"}`, fails: "States.ItemReaderFailed: ItemsPointer"},
+		{name: "ItemsPointer and MaxItems", machine: mapOf(strings.Replace(readerFields, "{InputType: JSON}", "{InputType: JSON, ItemsPointer: /a~1b/0/l, MaxItems: 2}", 1), distributed, "Type: Pass"), objects: map[string]string{"workbucket/l": `{"a/b":[{"l":[1,2,3]}]}`}, input: `{"key":"l"}`, want: `[1,2]`},
+		{name: "ItemsPointer that finds nothing", machine: mapOf(strings.Replace(readerFields, "{InputType: JSON}", "{InputType: JSON, ItemsPointer: /x}", 1), distributed, "Type: Pass"), objects: map[string]string{"workbucket/l": `{}`}, input: `{"key":"l"}`, fails: "States.ItemReaderFailed: ItemsPointer"},
 		{name: "an item's input that is too large", machine: mapOf("ItemSelector: {a.$: $, b.$: $}", distributed, "Type: Pass"), input: `["` + strings.Repeat("x", 200_000) + `"]`, fails: "States.DataLimitExceeded"},
 
 		{name: "one failed child is too many by default", machine: mapOf("MaxConcurrency: 1", distributed, "Type: Task, Resource: f"), answers: script("1", "!E", "3"), input: `[1,2,3]`, inputs: []string{"1", "2"}, fails: "States.ExceedToleratedFailureThreshold"},
@@ -128,12 +128,12 @@ func TestMapFailureLeavesTasksAlone(t *testing.T) {
 			Task: func(ctx context.Context, _ string, input json.RawMessage) (json.RawMessage, error) {
 				switch string(input) {
 				case "0":
-					time.Sleep(time.Second)
+					time.Sleep(time.Second) // of the bubble's clock
 					return nil, &namedError{"E", ""}
 				case "1":
 					return nil, &namedError{"Wait", ""} // and sleeps in its Retry for an hour
 				}
-				time.Sleep(time.Minute)
+				time.Sleep(time.Minute) // of the bubble's clock
 				mu.Lock()
 				defer mu.Unlock()
 				done = append(done, fmt.Sprint(string(input), " ", ctx.Err()))

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 const definition = "../../infra/load.asl.yaml"
 
-// loadDefinition loads the project's state machine; ApplyFunction becomes "apply" and WorkBucket "work".
+// loadDefinition loads the project's state machine; ApplyFunction becomes "apply" and WorkBucket "workbucket".
 func loadDefinition(t testing.TB) *Machine {
 	t.Helper()
 	data, err := os.ReadFile(definition)
@@ -26,7 +26,7 @@ func loadDefinition(t testing.TB) *Machine {
 	}
 	names := map[string]string{}
 	for _, found := range regexp.MustCompile(`\$\{(\w+)\}`).FindAllStringSubmatch(string(data), -1) {
-		short := strings.TrimSuffix(strings.TrimSuffix(found[1], "Function"), "Bucket")
+		short := strings.TrimSuffix(found[1], "Function")
 		names[found[1]] = strings.ToLower(short)
 	}
 	m, err := Load(data, definition, names)
@@ -46,7 +46,7 @@ const (
 // after a change of the definition: go test ./internal/asl -run Stories -update.
 func TestStories(t *testing.T) {
 	one := `[{"n":0,"key":"chunks/00000"}]`
-	chunks := map[string]string{"work/runs/loyalty-members/run1/load.json": `[{"n":0,"key":"chunks/load-00000"},{"n":1,"key":"chunks/load-00001"}]`}
+	chunks := map[string]string{"workbucket/runs/loyalty-members/run1/load.json": `[{"n":0,"key":"chunks/load-00000"},{"n":1,"key":"chunks/load-00001"}]`}
 	for _, story := range []struct {
 		name    string
 		answers map[string][]string
@@ -70,7 +70,7 @@ func TestStories(t *testing.T) {
 			"survey": {`{"state":"waiting","seconds":15}`, `{"state":"more","cursor":"c1","phase":"clear-0"}`, `{"state":"found","phase":"clear-0","key":"runs/loyalty-members/run1/clear-0.json","chunks":1}`,
 				`{"state":"found","phase":"clear-1","key":"runs/loyalty-members/run1/clear-1.json","chunks":1}`, `{"state":"clear"}`},
 			"apply": {`{"state":"done"}`}, "finish": {`{"state":"succeeded","read":20000}`},
-		}, map[string]string{"work/runs/loyalty-members/run1/load.json": one, "work/runs/loyalty-members/run1/clear-0.json": one, "work/runs/loyalty-members/run1/clear-1.json": one}},
+		}, map[string]string{"workbucket/runs/loyalty-members/run1/load.json": one, "workbucket/runs/loyalty-members/run1/clear-0.json": one, "workbucket/runs/loyalty-members/run1/clear-1.json": one}},
 		{"not cleared", map[string][]string{ // the guard: nothing is deleted, nothing loaded
 			"prepare": {strings.Replace(proven, "upsert", "truncate", 1)}, "turn": {`{"state":"mine","epoch":12}`},
 			"survey": {`{"state":"refused","reason":{"code":"too_many_deletes"}}`}, "finish": {`{"state":"refused","read":20000}`},
@@ -80,7 +80,7 @@ func TestStories(t *testing.T) {
 			"turn":    {`{"state":"mine","epoch":12}`},
 			"survey":  {`{"state":"more","cursor":"c1","phase":"sweep-0"}`, `{"state":"found","phase":"sweep-0","key":"runs/loyalty-members/run1/sweep-0.json","chunks":1}`},
 			"apply":   {`{"state":"done"}`}, "finish": {`{"state":"succeeded","read":20000}`},
-		}, map[string]string{"work/runs/loyalty-members/run1/load.json": one, "work/runs/loyalty-members/run1/link.json": one, "work/runs/loyalty-members/run1/sweep-0.json": one}},
+		}, map[string]string{"workbucket/runs/loyalty-members/run1/load.json": one, "workbucket/runs/loyalty-members/run1/link.json": one, "workbucket/runs/loyalty-members/run1/sweep-0.json": one}},
 		{"broken", map[string][]string{ // the first chunk breaks, the second never starts, the run is accounted for
 			"prepare": {proven}, "turn": {`{"state":"mine","epoch":12}`}, "apply": {"!Broken: chunk is damaged"}, "finish": {`{"state":"failed","read":20000}`},
 		}, chunks},
@@ -180,7 +180,7 @@ func TestLoopsStayWithinTheHistory(t *testing.T) {
 			"turn":    append(slices.Repeat([]string{`{"state":"waiting","seconds":300}`}, 600), `{"state":"mine","epoch":12}`),
 			"survey":  survey, "apply": {`{"state":"done"}`}, "finish": {`{"state":"succeeded"}`},
 		},
-		objects: map[string]string{"work/runs/loyalty-members/run1/load.json": `[{"n":0,"key":"c0"},{"n":1,"key":"c1"}]`},
+		objects: map[string]string{"workbucket/runs/loyalty-members/run1/load.json": `[{"n":0,"key":"c0"},{"n":1,"key":"c1"}]`},
 	}
 	if _, err := loadDefinition(t).Run(t.Context(), w.env(), json.RawMessage(delivered)); err != nil {
 		t.Fatal(err)

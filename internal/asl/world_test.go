@@ -110,7 +110,7 @@ func (w *world) history() string {
 
 func mustLoad(t testing.TB, definition string) *Machine {
 	t.Helper()
-	m, err := Load([]byte(definition), "test.asl.yaml", map[string]string{"Bucket": "work"})
+	m, err := Load([]byte(definition), "test.asl.yaml", map[string]string{"Bucket": "workbucket"})
 	if err != nil {
 		t.Fatalf("load: %v\n%s", err, definition)
 	}

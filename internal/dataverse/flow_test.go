@@ -141,7 +141,7 @@ func (l load) run(t *testing.T) (out loadResult) {
 				}()
 			}
 		}
-		time.Sleep(l.ramp)
+		time.Sleep(l.ramp) // of the bubble's clock, which costs no time of ours
 		before := gate.Stats(ctx)
 		time.Sleep(l.length)
 		after := gate.Stats(ctx)
