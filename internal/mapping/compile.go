@@ -35,6 +35,7 @@ func Compile(dest *config.Destination, table *dataverse.Table, columns []string,
 	if err := errors.Join(all...); err != nil {
 		return nil, err
 	}
+	m.arrange()
 	return m, nil
 }
 
@@ -90,6 +91,7 @@ func (m *Mapping) Clone() *Mapping {
 			again([]*column{c})
 		}
 	}
+	twin.arrange()
 	return twin
 }
 
@@ -102,6 +104,7 @@ func (m *Mapping) Extend(columns []string) error {
 			c.source.template.find(m.columns)
 		}
 	}
+	m.arrange()
 	return err
 }
 

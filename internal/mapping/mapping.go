@@ -32,7 +32,8 @@ type Mapping struct {
 	byID    bool      // the key is the primary id
 	values  *values   // the destination's
 	filter  dataverse.Filter
-	fixed   []byte // members of every row's Set: what the filter promises (rule D2)
+	fixed   []byte    // members of every row's Set: what the filter promises (rule D2)
+	laid    []*column // of columns and made, those that are one member of Set for one cell
 
 	// Columns of m.columns and m.made that are written in another way than into Set.
 	partition *column   // of an elastic table
@@ -44,6 +45,8 @@ type Mapping struct {
 
 	// Buffers of the last mapped row.
 	set      []byte
+	extents  []Extent // in set, of the values of each of laid
+	bare     bool     // nothing stands in set but what is fixed and laid
 	parts    []byte
 	ends     []int // of the parts
 	norm     []byte
@@ -148,30 +151,36 @@ func (m *Mapping) Map(r *row.Row, op *dataverse.Operation) *row.Reject {
 		return reject
 	}
 	m.set = append(append(m.set, '{'), m.fixed...)
+	m.bare = true
 	if m.do != dataverse.Delete {
-		for _, list := range [...][]*column{m.columns, m.made} {
-			if reject := m.mapColumns(list, r); reject != nil {
-				return reject
-			}
+		if reject := m.mapColumns(r); reject != nil {
+			return reject
 		}
+		end := len(m.set)
 		if reject := m.mapApart(r, op); reject != nil {
 			return reject
 		}
+		m.bare = len(m.set) == end
 	}
 	m.set = append(m.set, '}')
 	op.Set = m.set
 	return nil
 }
 
-// mapColumns renders what stands in Set as one member for one cell.
-func (m *Mapping) mapColumns(list []*column, r *row.Row) *row.Reject {
-	for _, c := range list {
-		if c.to == nil || c.isKey || c.apart {
-			continue
-		}
-		var p *problem
-		if m.set, p = m.member(m.set, c, r); p != nil {
+// mapColumns renders what stands in Set as one member for one cell, and notes where the values are.
+func (m *Mapping) mapColumns(r *row.Row) *row.Reject {
+	for i, c := range m.laid {
+		before := len(m.set)
+		set, p := m.member(m.set, c, r)
+		if p != nil {
 			return c.reject(r, p)
+		}
+		m.set, m.extents[i] = set, Extent{}
+		if len(set) > before {
+			if set[before] == ',' {
+				before++
+			}
+			m.extents[i] = Extent{before + len(c.prefix), len(set)}
 		}
 	}
 	return nil

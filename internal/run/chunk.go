@@ -16,14 +16,14 @@ import (
 	"penstock/internal/store"
 )
 
-// A chunk is a file of ready-to-send operations, one JSON object a line: the
-// unit of fan-out, retry and resume. It is minutes of work, because state
+// A chunk is a file of ready-to-send operations, one JSON value a line, an object
+// or the values of a shape (shape.go): the unit of fan-out, retry and resume. It is minutes of work, because state
 // transitions and function starts are what a load costs on AWS.
 const (
 	chunkOperations = 10_000
 	chunkBytes      = 16 << 20
 	maxChunkBytes   = 256 << 20 // more is not one of ours
-	usualLine       = 512       // bytes of an operation
+	usualLine       = 256       // bytes of an operation
 )
 
 // appendOperation writes op as a line. The JSON is rendered by hand because this
@@ -92,6 +92,7 @@ type chunk struct {
 	of  []int // of a chunk of the second pass: for each operation the place of its row's in the load's chunk
 
 	data  []byte
+	sets  []byte
 	parts []dataverse.KeyPart
 }
 
@@ -164,7 +165,11 @@ func (c *chunk) parse(ref ChunkRef) error {
 	if ref.Operations < 0 || ref.Operations > len(c.data) {
 		return unreadable("cannot hold %d operations", ref.Operations)
 	}
-	lines := lineReader{text: c.data, parts: c.parts[:0]}
+	lines := lineReader{text: c.data, parts: c.parts[:0], sets: c.sets[:0]}
+	if !lines.begin() {
+		return unreadable("does not begin with shapes of ours")
+	}
+	lines.sets = slices.Grow(lines.sets, lines.setBytes(ref.Operations))
 	c.ops, c.of = slices.Grow(c.ops[:0], ref.Operations), c.of[:0]
 	for !lines.end() {
 		c.ops = append(c.ops, dataverse.Operation{})
@@ -179,7 +184,7 @@ func (c *chunk) parse(ref ChunkRef) error {
 			return unreadable("mixes operations of the load and of the second pass")
 		}
 	}
-	c.parts = lines.parts
+	c.parts, c.sets = lines.parts, lines.sets
 	if len(c.ops) != ref.Operations {
 		return unreadable("holds %d operations, not %d", len(c.ops), ref.Operations)
 	}

@@ -131,6 +131,7 @@ func newCutter(ctx context.Context, p *preparation) *cutter {
 		return &chunkWriter{ctx: c.ctx, work: p.Work, folder: p.plan.folder(), by: p.piecesBy(), phase: phase, stores: c.stores, refs: refs}
 	}
 	c.load, c.link = writer("load", p.plan.Chunks), writer("link", p.plan.Links)
+	c.load.head = p.shapes.head()
 	return c
 }
 
@@ -200,6 +201,7 @@ type chunkWriter struct {
 	buffer []byte
 	count  int
 	marks  string // key of the next chunk's
+	head   []byte // first line of each chunk
 
 	usual int // bytes of a chunk, and a little more
 
@@ -214,8 +216,11 @@ func (w *chunkWriter) full(more int) bool {
 }
 
 func (w *chunkWriter) put(line []byte) {
-	if cap(w.buffer)-len(w.buffer) < len(line) {
-		w.grow(len(line))
+	if cap(w.buffer)-len(w.buffer) < len(line)+len(w.head) {
+		w.grow(len(line) + len(w.head))
+	}
+	if w.count == 0 {
+		w.buffer = append(w.buffer, w.head...)
 	}
 	w.buffer = append(w.buffer, line...)
 	w.count++

@@ -6,24 +6,47 @@ import (
 	"encoding/json"
 	"math"
 	"math/bits"
+	"slices"
 
 	"penstock/internal/dataverse"
 )
 
-// A lineReader takes the lines of a chunk apart, as appendOperation and
-// appendLink wrote them: what else is JSON is not one of ours. It is written by
-// hand because it sees every row; FuzzLine holds it against encoding/json. What it yields
-// lies in the chunk's own memory, but for ids and names.
+// A lineReader takes the lines of a chunk apart, as appendOperation, appendShaped
+// and appendLink wrote them: what else is JSON is not one of ours. It is written
+// by hand because it sees every row; FuzzLine and FuzzShapedLine hold it against
+// encoding/json. What it yields lies in the chunk's own memory, but for ids and names.
 type lineReader struct {
-	text  []byte
-	at    int
-	names []string            // seen so far: few, and the same ones in each line
-	parts []dataverse.KeyPart // of all keys
+	text   []byte
+	at     int
+	names  []string            // seen so far: few, and the same ones in each line
+	parts  []dataverse.KeyPart // of all keys
+	shapes []shape
+	sets   []byte // put together from the values of lines that have a shape
+}
+
+// begin reads the line of shapes, if there is one.
+func (r *lineReader) begin() bool {
+	if !bytes.HasPrefix(r.text, []byte(`{"shapes":`)) {
+		return true
+	}
+	end := bytes.IndexByte(r.text, '\n') + 1
+	if end == 0 || end > 2*mostShapeBytes {
+		return false
+	}
+	var head shapesLine
+	if json.Unmarshal(r.text[:end], &head) != nil {
+		return false
+	}
+	r.at, r.shapes = end, head.Shapes
+	return !slices.ContainsFunc(head.Shapes, func(s shape) bool { return !s.valid() })
 }
 
 // next reads a line into op. The place in the load's chunk is -1 where the line names none.
 func (r *lineReader) next(op *dataverse.Operation) (of int, ok bool) {
 	*op = dataverse.Operation{}
+	if r.at < len(r.text) && r.text[r.at] == '[' {
+		return -1, r.shaped(op)
+	}
 	line := int64(0)
 	ok = r.take(`{"row":`) && r.integer(&op.Row) && r.take(`,"line":`) && r.integer(&line) && line <= math.MaxInt &&
 		r.take(`,"do":"`) && r.verb(&op.Do) &&
@@ -37,6 +60,72 @@ func (r *lineReader) next(op *dataverse.Operation) (of int, ok bool) {
 	place := int64(-1)
 	ok = ok && (!r.take(`,"of":`) || r.integer(&place) && place <= maxChunkBytes) && r.take("}\n")
 	return int(place), ok
+}
+
+// shaped reads a line of values.
+func (r *lineReader) shaped(op *dataverse.Operation) bool {
+	line, n := int64(0), int64(0)
+	if !r.take("[") || !r.integer(&op.Row) || !r.take(",") || !r.integer(&line) || line > math.MaxInt ||
+		!r.take(",") || !r.integer(&n) || n >= int64(len(r.shapes)) {
+		return false
+	}
+	s := &r.shapes[n]
+	op.Line, op.Do = int(line), s.Do
+	if s.ID && !(r.take(`,"`) && r.word(&op.ID)) {
+		return false
+	}
+	first := len(r.parts)
+	for _, column := range s.Key {
+		part := dataverse.KeyPart{Column: column}
+		if !r.take(",") || !r.value((*[]byte)(&part.Value)) {
+			return false
+		}
+		r.parts = append(r.parts, part)
+	}
+	if len(s.Key) > 0 {
+		op.Key = r.parts[first:len(r.parts):len(r.parts)]
+	}
+	if s.New && !(r.take(`,"`) && r.word(&op.New)) {
+		return false
+	}
+	return r.members(s, op) && r.take("]\n")
+}
+
+// setBytes is about how much memory the Sets of so many lines take.
+func (r *lineReader) setBytes(lines int) int {
+	names := 0
+	for i := range r.shapes {
+		names = max(names, r.shapes[i].size())
+	}
+	return len(r.text) + min(lines*names, 2*len(r.text)) // rows may mention few of many columns
+}
+
+// members puts an operation's Set together.
+func (r *lineReader) members(s *shape, op *dataverse.Operation) bool {
+	start := len(r.sets)
+	set := append(append(r.sets, '{'), s.Fixed...)
+	empty := len(s.Fixed) == 0
+	for _, name := range s.Set {
+		if !r.take(",") {
+			return false
+		}
+		if r.take(absent) {
+			continue
+		}
+		end := skipValue(r.text, r.at, 0)
+		if end < 0 {
+			return false
+		}
+		if !empty {
+			set = append(set, ',')
+		}
+		empty = false
+		set = append(append(set, name...), r.text[r.at:end]...)
+		r.at = end
+	}
+	r.sets = append(set, '}')
+	op.Set = json.RawMessage(r.sets[start:len(r.sets):len(r.sets)])
+	return true
 }
 
 func (r *lineReader) end() bool { return r.at == len(r.text) }
@@ -107,12 +196,14 @@ func (r *lineReader) name(into *string) bool {
 	return true
 }
 
+var verbs = [...]dataverse.Verb{dataverse.Upsert, dataverse.Create, dataverse.Update, dataverse.Delete, dataverse.Associate, dataverse.Disassociate}
+
 func (r *lineReader) verb(into *dataverse.Verb) bool {
 	text, ok := r.plain()
 	if !ok {
 		return false
 	}
-	for _, verb := range []dataverse.Verb{dataverse.Upsert, dataverse.Create, dataverse.Update, dataverse.Delete, dataverse.Associate, dataverse.Disassociate} {
+	for _, verb := range verbs {
 		if string(text) == string(verb) {
 			*into = verb
 			return true

@@ -148,7 +148,7 @@ func at(err error, file string, line int) error {
 // mapBlocks maps blocks until there are no more. It says of each that it is done,
 // also when nobody waits for it any more.
 func (p *pipeline) mapBlocks(ctx context.Context, m *mapping.Mapping, known int) error {
-	w := &mapper{pipeline: p, m: m, ids: p.plan.ids(), known: known}
+	w := &mapper{pipeline: p, m: m, ids: p.plan.ids(), known: known, shapes: newShaper(&p.shapes, m)}
 	if p.secret != nil {
 		w.marker = snapshot.NewMarker(p.secret)
 	}
@@ -203,6 +203,7 @@ type mapper struct {
 	verb    []byte
 	content [][]byte
 	known   int // columns
+	shapes  *shaper
 }
 
 func (w *mapper) block(ctx context.Context, b *block) error {
@@ -210,7 +211,7 @@ func (w *mapper) block(ctx context.Context, b *block) error {
 		if err := w.m.Extend(b.columns); err != nil {
 			return err
 		}
-		w.known = len(b.columns)
+		w.known, w.shapes = len(b.columns), newShaper(&w.pipeline.shapes, w.m)
 	}
 	if err := w.names.learn(ctx, w.m, b.rows); err != nil {
 		return err
@@ -253,9 +254,19 @@ func (w *mapper) row(b *block, r *row.Row) {
 		partition = w.spool.partition(e.mark.Key)
 	}
 	dst, at := e.head(b.entries)
-	dst = sized(appendOperation(dst, &w.op), at)
+	dst = sized(w.appendOperation(dst), at)
 	b.entries = w.appendLinks(dst)
 	b.mapped = append(b.mapped, mapped{partition, len(b.entries)})
+}
+
+// appendOperation adds the line of the row's operation, of nothing but values where it has a shape.
+func (w *mapper) appendOperation(dst []byte) []byte {
+	if values, all := w.m.Values(); all && w.op.Partition == "" {
+		if n := w.shapes.number(&w.op); n >= 0 {
+			return appendShaped(dst, n, &w.op, values)
+		}
+	}
+	return appendOperation(dst, &w.op)
 }
 
 // identify gives an operation the id that its record is created with, if it is.

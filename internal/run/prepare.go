@@ -140,6 +140,7 @@ type preparation struct {
 
 	spool   *spool
 	keys    *keySpool // nil when keys are not kept
+	shapes  shapes
 	rejects rejectSpool
 	after   step   // where an earlier invocation stopped; without a number there is none
 	piece   string // what this invocation's objects are called apart from others'; "" in the first
