@@ -165,24 +165,20 @@ func (v *survey) stubborn(ctx context.Context, rounds []round) (ids map[string]b
 	ids = map[string]bool{}
 	latest := int64(0) // of gone, by the last round
 	for n, r := range rounds {
-		all, err := v.chunkJournals(ctx, v.plan, phaseName(toClear, n), r.Chunks)
-		if err != nil {
-			return nil, 0, err
-		}
 		latest = 0
-		for i, j := range all {
+		err := v.eachJournal(ctx, v.plan, phaseName(toClear, n), r.Chunks, func(ref ChunkRef, j *journals) error {
 			latest += howMany(j.states, opState.there)
 			if r.Epoch != v.in.Epoch || howMany(j.states, refusedDelete) == 0 {
-				continue
+				return nil
 			}
-			err := eachID(ctx, v.Work, r.Chunks[i], func(n int, id string) {
+			return eachID(ctx, v.Work, ref, func(n int, id string) {
 				if j.states[n] == rejected {
 					ids[id] = true
 				}
 			})
-			if err != nil {
-				return nil, 0, err
-			}
+		})
+		if err != nil {
+			return nil, 0, err
 		}
 		gone += latest
 	}

@@ -140,17 +140,12 @@ func (d deletes) begun() bool {
 
 func (s *Steps) heardDeletes(ctx context.Context, plan *Plan, phase string, r round, t *tally) (deletes, error) {
 	d := deletes{phase: phase, chunks: r.Chunks}
-	all, err := s.chunkJournals(ctx, plan, phase, r.Chunks)
-	if err != nil {
-		return d, err
-	}
-	for i, j := range all {
-		if _, err := s.heard(ctx, plan, phase, r.Chunks[i], j, t); err != nil {
-			return d, err
-		}
+	err := s.eachJournal(ctx, plan, phase, r.Chunks, func(ref ChunkRef, j *journals) error {
 		d.states = append(d.states, j.states)
-	}
-	return d, nil
+		_, err := s.heard(ctx, plan, phase, ref, j, t)
+		return err
+	})
+	return d, err
 }
 
 // once is what became of the records of several rounds. later are those of the

@@ -174,18 +174,12 @@ func (v *survey) found(ctx context.Context, phase string, r round) (Surveyed, er
 
 // undone tells whether a round has operations that no journal settles.
 func (v *survey) undone(ctx context.Context, phase string, r round) (bool, error) {
-	all, err := v.chunkJournals(ctx, v.plan, phase, r.Chunks)
-	if err != nil {
-		return false, err
-	}
-	for _, j := range all {
-		for _, state := range j.states {
-			if !state.settled() {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
+	left := 0
+	err := v.eachJournal(ctx, v.plan, phase, r.Chunks, func(_ ChunkRef, j *journals) error {
+		left += unsettled(j.states)
+		return nil
+	})
+	return left > 0, err
 }
 
 // again hands out a round that is not done: its deletes may be sent twice. A Map

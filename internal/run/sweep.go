@@ -98,21 +98,13 @@ func (v *survey) unswept(ctx context.Context) (*Reason, error) {
 		return reasonOf(fault.New(fault.Refused, "keyless_rows", "%s, so nobody knows which records the file means", countOf(n, "row has no readable key", "rows have no readable key")).
 			Advise("correct the rows and deliver the whole file again")), nil
 	}
-	loaded, err := v.chunkJournals(ctx, v.plan, "load", v.plan.Chunks)
-	if err != nil {
-		return nil, err
-	}
 	left := 0
-	for _, j := range loaded {
-		left += len(j.states)
-		for _, state := range j.states {
-			if state.settled() {
-				left--
-			}
-		}
-	}
-	if left == 0 {
-		return nil, nil
+	err := v.eachJournal(ctx, v.plan, loadPhase, v.plan.Chunks, func(_ ChunkRef, j *journals) error {
+		left += unsettled(j.states)
+		return nil
+	})
+	if err != nil || left == 0 {
+		return nil, err
 	}
 	return reasonOf(fault.New(fault.Refused, "load_incomplete", "%s not written, so no record was deleted", countOf(int64(left), "row was", "rows were")).
 		Advise("deliver the whole file again")), nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -64,16 +65,13 @@ func (s *Steps) tallyRun(ctx context.Context, plan *Plan, since time.Time) (_ *t
 	if t.rejects.count != plan.Rows.Rejected {
 		return nil, miscount("prepare rejected %d rows but wrote down %d", plan.Rows.Rejected, t.rejects.count)
 	}
-	chunks, err := s.chunkJournals(ctx, plan, loadPhase, plan.Chunks)
+	operations := int64(0)
+	err = s.eachJournal(ctx, plan, loadPhase, plan.Chunks, func(ref ChunkRef, j *journals) error {
+		operations += int64(ref.Operations)
+		return s.tallyChunk(ctx, plan, ref, j, t)
+	})
 	if err != nil {
 		return nil, err
-	}
-	operations := int64(0)
-	for i, j := range chunks {
-		if err := s.tallyChunk(ctx, plan, plan.Chunks[i], j, t); err != nil {
-			return nil, err
-		}
-		operations += int64(plan.Chunks[i].Operations)
 	}
 	// A refused run has no chunks: its good rows were never turned into work.
 	left := plan.Rows.Read - plan.Rows.Rejected - operations
@@ -111,18 +109,31 @@ func (t *tally) check() error {
 	return nil
 }
 
-// chunkJournals reads the journals of a phase's chunks, several at once.
-func (s *Steps) chunkJournals(ctx context.Context, plan *Plan, phase string, refs []ChunkRef) ([]*journals, error) {
-	all := make([]*journals, len(refs))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(16)
-	for i, ref := range refs {
-		group.Go(func() (err error) {
-			all[i], err = s.readJournals(ctx, plan, phase, ref)
+// journalsAtOnce is how many chunks' journals are read together, and held: one
+// has a byte for each of its operations, and a large run has thousands.
+const journalsAtOnce = 32
+
+// eachJournal reads the journals of a phase's chunks, several at once, and hands them over in order.
+func (s *Steps) eachJournal(ctx context.Context, plan *Plan, phase string, refs []ChunkRef, visit func(ChunkRef, *journals) error) error {
+	for some := range slices.Chunk(refs, journalsAtOnce) {
+		read := make([]*journals, len(some))
+		group, inner := errgroup.WithContext(ctx)
+		for i, ref := range some {
+			group.Go(func() (err error) {
+				read[i], err = s.readJournals(inner, plan, phase, ref)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
 			return err
-		})
+		}
+		for i, ref := range some {
+			if err := visit(ref, read[i]); err != nil {
+				return err
+			}
+		}
 	}
-	return all, group.Wait()
+	return nil
 }
 
 // heard takes in what any chunk's workers said of themselves, and counts its operations by their states.
@@ -163,19 +174,16 @@ func (s *Steps) tallyLinks(ctx context.Context, plan *Plan, t *tally) error {
 	if len(plan.Links) == 0 || plan.State != Proven {
 		return nil
 	}
-	chunks, err := s.chunkJournals(ctx, plan, linkPhase, plan.Links)
-	if err != nil {
-		return err
-	}
-	for i, j := range chunks {
-		n, err := s.heard(ctx, plan, linkPhase, plan.Links[i], j, t)
+	err := s.eachJournal(ctx, plan, linkPhase, plan.Links, func(ref ChunkRef, j *journals) error {
+		n, err := s.heard(ctx, plan, linkPhase, ref, j, t)
 		if err != nil {
 			return err
 		}
 		t.linksLeft += n[untouched] + n[sending]
-		if err := s.collectServerRejects(ctx, plan, linkPhase, plan.Links[i], j.states, n[rejected], t.warnings); err != nil {
-			return err
-		}
+		return s.collectServerRejects(ctx, plan, linkPhase, ref, j.states, n[rejected], t.warnings)
+	})
+	if err != nil {
+		return err
 	}
 	last := int64(0)
 	for r, err := range t.warnings.sorted() {
