@@ -57,7 +57,7 @@ func (s *Steps) applyChunk(ctx context.Context, plan *Plan, in ApplyIn) (done bo
 		return true, nil
 	}
 	worker := attemptID()
-	f := &fence{turns: &turns{Steps: s, prefix: "turns/" + plan.target() + "/"}, epoch: in.Epoch, worker: worker}
+	f := s.crew.fence(s, plan, in.Epoch)
 	if err := f.check(ctx); err != nil {
 		return false, err
 	}

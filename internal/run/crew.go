@@ -16,6 +16,7 @@ type crew struct {
 	mu      sync.Mutex
 	firsts  map[firstUse]*dataverse.FirstCalls
 	gates   map[*dataverse.Client]*gate
+	fences  map[string]*fence // by turns/TARGET/; the newest epoch's
 	watches map[string]*watch
 	indexes map[indexOf]*index
 }
@@ -39,6 +40,23 @@ func (c *crew) first(client *dataverse.Client, plan *Plan) *dataverse.FirstCalls
 		c.firsts[use] = dataverse.NewFirstCalls()
 	}
 	return c.firsts[use]
+}
+
+// fence is what the workers of this process look through, under one epoch: one of them looks and shows that it
+// lives for all.
+func (c *crew) fence(s *Steps, plan *Plan, epoch int) *fence {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	prefix := "turns/" + plan.target() + "/"
+	f := c.fences[prefix]
+	if f == nil || f.epoch != epoch {
+		f = &fence{turns: &turns{Steps: s, prefix: prefix}, epoch: epoch, worker: attemptID()}
+		if c.fences == nil {
+			c.fences = make(map[string]*fence)
+		}
+		c.fences[prefix] = f
+	}
+	return f
 }
 
 func (c *crew) gate(client *dataverse.Client) *gate {

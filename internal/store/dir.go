@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,7 +34,8 @@ const maxTries = 20
 // directory. On a file system that ignores case, keys that differ only in case
 // are one object.
 type DirStore struct {
-	root *os.Root
+	root  *os.Root
+	named sync.Map // directories whose names, and those above them, this process has seen onto the disk
 }
 
 var _ Store = (*DirStore)(nil)
@@ -238,7 +240,7 @@ var (
 func (d *DirStore) place(key string, how durability, name func() error) error {
 	var err error
 	for range maxTries {
-		if err = d.makeParent(path.Dir(key)); err == nil {
+		if err = d.makeParent(path.Dir(key), how); err == nil {
 			err = name()
 		}
 		switch {
@@ -261,24 +263,38 @@ func (d *DirStore) place(key string, how durability, name func() error) error {
 	return err
 }
 
-// makeParent makes dir and, when it was not there, sees that the names of the new
-// directories are on the disk too: what is durable may come into it later.
-func (d *DirStore) makeParent(dir string) error {
-	if d.isDir(dir) {
-		return nil
-	}
-	if err := d.root.MkdirAll(dir, 0o700); err != nil {
-		if errors.Is(err, fs.ErrExist) { // a file stands in the way
-			return syscall.ENOTDIR
+// makeParent makes dir where it is not there. For what is durable its name must be on the disk too.
+func (d *DirStore) makeParent(dir string, how durability) error {
+	if !d.isDir(dir) {
+		for gone := dir; gone != "." && !d.isDir(gone); gone = path.Dir(gone) {
+			d.named.Delete(gone)
 		}
-		return err
-	}
-	for dir != "." {
-		dir = path.Dir(dir)
-		if err := d.syncDir(dir); err != nil {
+		if err := d.root.MkdirAll(dir, 0o700); err != nil {
+			if errors.Is(err, fs.ErrExist) { // a file stands in the way
+				return syscall.ENOTDIR
+			}
 			return err
 		}
 	}
+	if how == cached {
+		return nil
+	}
+	return d.syncNames(dir)
+}
+
+// syncNames sees that the names of dir and of the directories above it are on the disk.
+func (d *DirStore) syncNames(dir string) error {
+	if _, done := d.named.Load(dir); done || dir == "." {
+		return nil
+	}
+	above := path.Dir(dir)
+	if err := d.syncNames(above); err != nil {
+		return err
+	}
+	if err := d.syncDir(above); err != nil {
+		return err
+	}
+	d.named.Store(dir, nil)
 	return nil
 }
 
@@ -316,6 +332,7 @@ func (d *DirStore) Delete(_ context.Context, key string) error {
 		if d.root.Remove(dir) != nil {
 			break // not empty
 		}
+		d.named.Delete(dir)
 	}
 	return nil
 }
