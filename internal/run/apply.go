@@ -294,11 +294,23 @@ func (w *attempt) writeOptions(ctx context.Context) (options dataverse.WriteOpti
 // settleCreates asks which of the creates that an earlier attempt may have sent
 // are there (rule I3): their ids are the run's own, so one that is there is ours.
 func (w *attempt) settleCreates(ctx context.Context) error {
+	var places []int
+	for i, state := range w.states {
+		if state == sending {
+			places = append(places, i)
+		}
+	}
+	b := batches.Get().(*batch)
+	defer b.release()
+	ops, err := w.chunk.operations(b, places)
+	if err != nil {
+		return err
+	}
 	var ids []string
 	var at []int
-	for i, state := range w.states {
-		if op := &w.chunk.ops[i]; state == sending && op.Do == dataverse.Create {
-			ids, at = append(ids, op.ID), append(at, i)
+	for n := range ops {
+		if ops[n].Do == dataverse.Create {
+			ids, at = append(ids, ops[n].ID), append(at, places[n])
 		}
 	}
 	if len(ids) == 0 {

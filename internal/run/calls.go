@@ -51,12 +51,19 @@ func (w *attempt) call(ctx context.Context, places []int) {
 		w.fail(err)
 		return
 	}
+	b := batches.Get().(*batch)
+	defer b.release()
+	ops, err := w.chunk.operations(b, places)
+	if err != nil {
+		w.fail(err)
+		return
+	}
 	before, spans := w.announce(places)
+	tellAgain(ops, before)
 	if err := w.journal.note(ctx, spans); err != nil {
 		w.fail(err)
 		return
 	}
-	ops := w.operations(places, before)
 	outcomes, err := w.writer.Write(ctx, ops)
 	if err != nil {
 		w.fail(err)
@@ -110,20 +117,11 @@ func (w *attempt) sentOrSettled(first, end int) bool {
 	return true
 }
 
-// operations are those at places; what may have been sent before says so (rule I3).
-func (w *attempt) operations(places []int, before []opState) []dataverse.Operation {
-	first, last := places[0], places[len(places)-1]
-	ops := w.chunk.ops[first : last+1]
-	if len(ops) != len(places) { // what lies between is settled
-		ops = make([]dataverse.Operation, len(places))
-		for n, i := range places {
-			ops[n] = w.chunk.ops[i]
-		}
-	}
+// tellAgain says of operations that they may have been sent before (rule I3).
+func tellAgain(ops []dataverse.Operation, before []opState) {
 	for n := range ops {
 		ops[n].Again = before[n] == sending
 	}
-	return ops
 }
 
 // statesOf is what became of the operations of a call. Without an outcome one may have

@@ -58,10 +58,7 @@ func TestCallsAreCutAsTheyAreSent(t *testing.T) {
 				before[i] = all[random.IntN(len(all))]
 			}
 		}
-		w := &attempt{Steps: &Steps{}, plan: &Plan{}, states: slices.Clone(before), allowed: 100, until: time.Now().Add(time.Hour), chunk: &chunk{ops: make([]dataverse.Operation, len(before))}}
-		for i := range w.chunk.ops {
-			w.chunk.ops[i].Row = int64(i)
-		}
+		w := &attempt{Steps: &Steps{}, plan: &Plan{}, states: slices.Clone(before), allowed: 100, until: time.Now().Add(time.Hour), chunk: numbered(t, len(before))}
 		noted, sent := slices.Clone(before), 0
 		for {
 			places := w.cut(1 + random.IntN(7))
@@ -72,7 +69,12 @@ func TestCallsAreCutAsTheyAreSent(t *testing.T) {
 			if err := mergeSpans(noted, spans); err != nil {
 				t.Fatal(err)
 			}
-			for n, op := range w.operations(places, known) {
+			ops, err := w.chunk.operations(new(batch), places)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tellAgain(ops, known)
+			for n, op := range ops {
 				sent++
 				switch place := places[n]; {
 				case op.Row != int64(place) || op.Again != (before[place] == sending) || before[place].settled():
@@ -205,4 +207,17 @@ func TestWaitsAreToldAndCountedOnce(t *testing.T) {
 	if len(c.watches) != 0 {
 		t.Error("a run that is over is still watched")
 	}
+}
+
+// numbered is a chunk of so many operations whose rows are their places.
+func numbered(t *testing.T, n int) *chunk {
+	t.Helper()
+	c := new(chunk)
+	for i := range n {
+		c.data = appendOperation(c.data, &dataverse.Operation{Row: int64(i), Do: dataverse.Create, ID: "x"})
+	}
+	if err := c.parse(ChunkRef{Operations: n}); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

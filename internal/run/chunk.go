@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -85,27 +86,76 @@ func appendMember(dst []byte, before, text string) []byte {
 	return append(append(append(dst, before...), text...), '"')
 }
 
-// chunk is what a worker holds: the operations of one chunk. They lie in memory
-// that is used for the next chunk when this one is released.
+// chunk is what a worker holds: the lines of one chunk. They become operations a
+// call at a time: rendered at once, while they are in the processor's cache, and
+// never all in memory. The memory is used for the next chunk when this one is released.
 type chunk struct {
-	ops []dataverse.Operation
-	of  []int // of a chunk of the second pass: for each operation the place of its row's in the load's chunk
+	of []int // of a chunk of the second pass: for each operation the place of its row's in the load's chunk
 
-	data  []byte
-	sets  []byte
-	parts []dataverse.KeyPart
+	n      int // of the chunk, for messages
+	data   []byte
+	lines  []int32 // where each begins in data
+	shapes []shape
 }
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
-// release gives the memory back. Nothing may look at the operations any more.
+// release gives the memory back.
 func (c *chunk) release() {
-	if c == nil {
-		return
+	if c != nil {
+		chunks.Put(c)
 	}
-	clear(c.ops)
-	clear(c.parts)
-	chunks.Put(c)
+}
+
+// batch is some operations of a chunk, in memory that is used again.
+type batch struct {
+	ops   []dataverse.Operation
+	names []string
+	parts []dataverse.KeyPart
+	sets  []byte
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// release gives the memory back. Nothing may look at the operations any more.
+func (b *batch) release() {
+	clear(b.ops)
+	clear(b.parts)
+	batches.Put(b)
+}
+
+// operations reads the operations at some places. They are valid until the batch is released or filled again.
+func (c *chunk) operations(b *batch, places []int) ([]dataverse.Operation, error) {
+	r := lineReader{text: c.data, shapes: c.shapes, names: b.names, parts: b.parts[:0], sets: b.sets[:0]}
+	b.ops = slices.Grow(b.ops[:0], len(places))[:len(places)]
+	for n, i := range places {
+		r.at = int(c.lines[i])
+		if _, ok := r.next(&b.ops[n]); !ok {
+			return nil, c.unreadable("is not readable at operation %d", i)
+		}
+	}
+	b.names, b.parts, b.sets = r.names, r.parts, r.sets
+	return b.ops, nil
+}
+
+// all reads every operation, a few at a time, into memory that visit must not keep.
+func (c *chunk) all(visit func(i int, op *dataverse.Operation) error) error {
+	b := batches.Get().(*batch)
+	defer b.release()
+	for i := range c.lines {
+		ops, err := c.operations(b, []int{i})
+		if err == nil {
+			err = visit(i, &ops[0])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *chunk) unreadable(format string, args ...any) error {
+	return fault.New(fault.Broken, "chunk_unreadable", "chunk %d "+format, append([]any{c.n}, args...)...)
 }
 
 // readChunk reads a chunk's operations back and proves that they are the ones prepared.
@@ -158,35 +208,48 @@ func readInto(dst []byte, r io.Reader, limit int) ([]byte, error) {
 	}
 }
 
+// parse finds the lines, and what they are about where it is a chunk of the second pass.
 func (c *chunk) parse(ref ChunkRef) error {
-	unreadable := func(format string, args ...any) error {
-		return fault.New(fault.Broken, "chunk_unreadable", "chunk %d "+format, append([]any{ref.N}, args...)...)
+	c.n, c.of, c.lines = ref.N, c.of[:0], c.lines[:0]
+	r := lineReader{text: c.data}
+	if !r.begin() {
+		return c.unreadable("does not begin with shapes of ours")
 	}
-	if ref.Operations < 0 || ref.Operations > len(c.data) {
-		return unreadable("cannot hold %d operations", ref.Operations)
-	}
-	lines := lineReader{text: c.data, parts: c.parts[:0], sets: c.sets[:0]}
-	if !lines.begin() {
-		return unreadable("does not begin with shapes of ours")
-	}
-	lines.sets = slices.Grow(lines.sets, lines.setBytes(ref.Operations))
-	c.ops, c.of = slices.Grow(c.ops[:0], ref.Operations), c.of[:0]
-	for !lines.end() {
-		c.ops = append(c.ops, dataverse.Operation{})
-		of, ok := lines.next(&c.ops[len(c.ops)-1])
-		if !ok {
-			return unreadable("is not readable at operation %d", len(c.ops)-1)
+	c.shapes = r.shapes
+	for at := r.at; at < len(c.data); {
+		length := bytes.IndexByte(c.data[at:], '\n') + 1
+		if length == 0 {
+			return c.unreadable("ends in the middle of a line")
 		}
-		if of >= 0 {
-			c.of = append(c.of, of)
+		switch first := c.data[at]; {
+		case first == '{': // only the whole line tells whether it is about another one
+			r.at, r.parts = at, r.parts[:0]
+			if err := c.parseObject(&r); err != nil {
+				return err
+			}
+		case first != '[' || len(c.shapes) == 0:
+			return c.unreadable("is not readable at operation %d", len(c.lines))
 		}
-		if len(c.of) != 0 && len(c.of) != len(c.ops) {
-			return unreadable("mixes operations of the load and of the second pass")
-		}
+		c.lines = append(c.lines, int32(at))
+		at += length
 	}
-	c.parts, c.sets = lines.parts, lines.sets
-	if len(c.ops) != ref.Operations {
-		return unreadable("holds %d operations, not %d", len(c.ops), ref.Operations)
+	if len(c.of) != 0 && len(c.of) != len(c.lines) {
+		return c.unreadable("mixes operations of the load and of the second pass")
+	}
+	if len(c.lines) != ref.Operations {
+		return c.unreadable("holds %d operations, not %d", len(c.lines), ref.Operations)
+	}
+	return nil
+}
+
+func (c *chunk) parseObject(r *lineReader) error {
+	var op dataverse.Operation
+	of, ok := r.next(&op)
+	if !ok {
+		return c.unreadable("is not readable at operation %d", len(c.lines))
+	}
+	if of >= 0 {
+		c.of = append(c.of, of)
 	}
 	return nil
 }

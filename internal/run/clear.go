@@ -195,10 +195,10 @@ func eachID(ctx context.Context, work store.Store, ref ChunkRef, visit func(n in
 		return err
 	}
 	defer c.release()
-	for n := range c.ops {
-		visit(n, strings.Clone(c.ops[n].ID)) // the chunk's memory is used again
-	}
-	return nil
+	return c.all(func(n int, op *dataverse.Operation) error {
+		visit(n, op.ID)
+		return nil
+	})
 }
 
 func refusedDelete(state opState) bool { return state == rejected }

@@ -91,15 +91,6 @@ func (r *lineReader) shaped(op *dataverse.Operation) bool {
 	return r.members(s, op) && r.take("]\n")
 }
 
-// setBytes is about how much memory the Sets of so many lines take.
-func (r *lineReader) setBytes(lines int) int {
-	names := 0
-	for i := range r.shapes {
-		names = max(names, r.shapes[i].size())
-	}
-	return len(r.text) + min(lines*names, 2*len(r.text)) // rows may mention few of many columns
-}
-
 // members puts an operation's Set together.
 func (r *lineReader) members(s *shape, op *dataverse.Operation) bool {
 	start := len(r.sets)

@@ -256,12 +256,16 @@ func (d *desk) lines(ref ChunkRef) []string {
 	}
 	defer c.release()
 	var lines []string
-	for i := range c.ops {
+	err = c.all(func(i int, op *dataverse.Operation) error {
 		if len(c.of) > 0 {
-			lines = append(lines, string(appendLink(nil, &c.ops[i], c.of[i])))
-			continue
+			lines = append(lines, string(appendLink(nil, op, c.of[i])))
+			return nil
 		}
-		lines = append(lines, string(appendOperation(nil, &c.ops[i])))
+		lines = append(lines, string(appendOperation(nil, op)))
+		return nil
+	})
+	if err != nil {
+		d.t.Fatal(err)
 	}
 	return lines
 }
