@@ -30,6 +30,9 @@ func booleans(c *dataverse.Column, words words) convert {
 		if text := string(cell.Text); cell.Kind == row.Bool && (text == "true" || text == "false") {
 			return append(dst, text...), nil
 		}
+		if value, ok := set.seen[string(cell.Text)]; ok {
+			return append(dst, value...), nil
+		}
 		var buf [ordinaryLabel]byte
 		value, ok := set.labels[string(appendFolded(buf[:0], cell.Text))]
 		switch {
@@ -37,6 +40,9 @@ func booleans(c *dataverse.Column, words words) convert {
 			return dst, complain(NotABoolean, "%q is neither true nor false: write true or false (%s)", shown(cell.Text), also)
 		case value == ambiguous:
 			return dst, complain(AmbiguousChoice, "%q is a label of this column that contradicts its usual meaning: write true or false", shown(cell.Text))
+		}
+		if len(set.seen) < mostSeen && len(cell.Text) <= ordinaryLabel {
+			set.seen[string(cell.Text)] = value
 		}
 		return append(dst, value...), nil
 	}

@@ -159,6 +159,9 @@ func dates(c *dataverse.Column, in *calendar) convert {
 	}
 	return func(dst []byte, cell row.Cell) ([]byte, *problem) {
 		text := bytes.TrimSpace(cell.Text)
+		if c.DateOnly && len(in.layouts) == 0 && isDay(text) {
+			return append(append(append(dst, '"'), text...), '"'), nil
+		}
 		m, ok := in.parse(text)
 		if !ok {
 			return dst, in.complain(text)
@@ -170,7 +173,7 @@ func dates(c *dataverse.Column, in *calendar) convert {
 		} else if p := in.instant(&m, text); p != nil {
 			return dst, p
 		}
-		if m.utc.Year() < 1753 || m.utc.Year() > 9999 {
+		if m.utc.Year() < firstYear || m.utc.Year() > 9999 {
 			return dst, complain(OutOfRange, "%q is out of range: dates lie between 1753-01-01 and 9999-12-31 (UTC)", shown(text))
 		}
 		dst = appendDay(append(dst, '"'), m.utc)
@@ -180,6 +183,36 @@ func dates(c *dataverse.Column, in *calendar) convert {
 		return append(dst, '"'), nil
 	}
 }
+
+// isDay tells whether a text is a date of the service as it writes it: what most dates are.
+func isDay(text []byte) bool {
+	if len(text) != len("2006-01-02") || text[4] != '-' || text[7] != '-' {
+		return false
+	}
+	year, month, day := 0, 0, 0
+	for i, b := range text {
+		digit := int(b - '0')
+		switch {
+		case i == 4 || i == 7:
+			continue
+		case b < '0' || b > '9':
+			return false
+		case i < 4:
+			year = 10*year + digit
+		case i < 7:
+			month = 10*month + digit
+		default:
+			day = 10*day + digit
+		}
+	}
+	leap := year%4 == 0 && (year%100 != 0 || year%400 == 0)
+	return year >= firstYear && month >= 1 && month <= 12 && day >= 1 && (day <= daysOf[month-1] || day == 29 && month == 2 && leap)
+}
+
+// firstYear of the service's calendar.
+const firstYear = 1753
+
+var daysOf = [...]int{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
 
 func appendDay(dst []byte, t time.Time) []byte {
 	year, month, day := t.Date()

@@ -34,25 +34,25 @@ func appendString(dst, text []byte) []byte {
 	return append(dst, '"')
 }
 
-// plain tells whether every byte is a printable ASCII character that stands for
-// itself in a JSON string. Most texts are, so it looks at eight bytes at a time.
-func plain(text []byte) bool {
+// plain tells whether every byte of a text stands for itself in a JSON string,
+// and whether all of them are ASCII. Most texts are plain, so it looks at eight bytes at a time.
+func plain(text []byte) (yes, ascii bool) {
 	const each, top = 0x0101010101010101, 0x8080808080808080
-	for len(text) >= 8 {
+	var high, special uint64
+	for ; len(text) >= 8; text = text[8:] {
 		w := binary.LittleEndian.Uint64(text)
 		quote, backslash := w^each*'"', w^each*'\\'
 		// A byte below n borrows from its top bit when n is taken off it, unless that bit was set.
-		if (w|(w-each*' ')|((quote-each)&^quote)|((backslash-each)&^backslash))&top != 0 {
-			return false
-		}
-		text = text[8:]
+		special |= ((w - each*' ') &^ w) | ((quote - each) &^ quote) | ((backslash - each) &^ backslash)
+		high |= w
 	}
 	for _, b := range text {
-		if b < ' ' || b >= utf8.RuneSelf || b == '"' || b == '\\' {
-			return false
+		if b < ' ' || b == '"' || b == '\\' {
+			return false, false
 		}
+		high |= uint64(b)
 	}
-	return true
+	return special&top == 0, high&top == 0 && high&utf8.RuneSelf == 0
 }
 
 // shown is a value as a message quotes it: at most 60 characters of it.

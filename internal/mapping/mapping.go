@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"penstock/internal/config"
 	"penstock/internal/dataverse"
@@ -304,10 +305,13 @@ func (c *column) null(cell row.Cell) bool {
 	case row.Absent, row.Null:
 		return true
 	case row.Text:
-		return len(cell.Text) == 0 || !c.isText && len(bytes.TrimSpace(cell.Text)) == 0
+		return len(cell.Text) == 0 || !c.isText && !dark(cell.Text[0]) && len(bytes.TrimSpace(cell.Text)) == 0
 	}
 	return false
 }
+
+// dark tells whether a byte certainly is no white space, nor part of any.
+func dark(b byte) bool { return b > ' ' && b < utf8.RuneSelf }
 
 func (c *column) render(dst []byte, cell row.Cell) ([]byte, *problem) {
 	if cell.Kind == row.Nested {

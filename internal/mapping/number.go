@@ -2,6 +2,8 @@ package mapping
 
 import (
 	"bytes"
+	"math"
+	"strconv"
 
 	"penstock/internal/dataverse"
 	"penstock/internal/row"
@@ -205,8 +207,17 @@ const ordinaryDigits = 48
 func numbers(c *dataverse.Column, round bool, written notation) convert {
 	low, high := limit(c.Min.String(), widest[c.Type][0]), limit(c.Max.String(), widest[c.Type][1])
 	whole := c.Type == dataverse.Integer || c.Type == dataverse.BigInt
+	least, most, precision := low.whole(), high.whole(), c.Precision
+	if whole {
+		precision = 0
+	}
 	return func(dst []byte, cell row.Cell) ([]byte, *problem) {
 		text := bytes.TrimSpace(cell.Text)
+		if written == (notation{}) || cell.Kind != row.Text {
+			if size, places, ok := simple(text); ok && least <= min(0, size) && max(0, size) <= most && places <= precision {
+				return append(dst, text...), nil
+			}
+		}
 		var buf [ordinaryDigits]byte
 		n, p := readNumber(buf[:0], text, written, cell.Kind)
 		if p != nil {
@@ -250,4 +261,45 @@ func readNumber(buf, text []byte, written notation, kind row.Kind) (number, *pro
 		}
 	}
 	return number{}, written.complain(text)
+}
+
+// simpleDigits are those that every column of numbers keeps, and an int64 holds.
+const simpleDigits = 15
+
+// simple reads a number that is written as the service is told: no exponent, no
+// zeros that say nothing. Most are. It lies between zero and the whole number size.
+func simple(text []byte) (size int64, places int, ok bool) {
+	digits, sign := text, int64(1)
+	if len(digits) > 0 && digits[0] == '-' {
+		digits, sign = digits[1:], -1
+	}
+	if len(digits) == 0 || len(digits) > simpleDigits || digits[0] == '0' {
+		return 0, 0, false
+	}
+	point := len(digits)
+	for i, b := range digits {
+		switch {
+		case b == '.' && point == len(digits):
+			point = i
+		case b < '0' || b > '9':
+			return 0, 0, false
+		case point == len(digits):
+			size = 10*size + int64(b-'0')
+		}
+	}
+	if point == len(digits) {
+		return sign * size, 0, true
+	}
+	last := digits[len(digits)-1]
+	return sign * (size + 1), len(digits) - point - 1, point > 0 && last != '0' && last != '.'
+}
+
+// whole is the number without its decimal places; of a large one, a large one.
+func (n *number) whole() int64 {
+	const large = 1 << 52
+	f, err := strconv.ParseFloat(string(n.append(nil)), 64)
+	if err != nil || math.Abs(f) > large {
+		f = math.Copysign(large, f)
+	}
+	return int64(f)
 }

@@ -12,7 +12,9 @@ import (
 func texts(c *dataverse.Column) convert {
 	return func(dst []byte, cell row.Cell) ([]byte, *problem) {
 		text := cell.Text
-		if plain(text) && (c.MaxLength <= 0 || len(text) <= c.MaxLength) {
+		// A text has at least as many bytes as UTF-16 code units.
+		simple, ascii := plain(text)
+		if simple && (ascii || utf8.Valid(text) && refused(text) < 0) && (c.MaxLength <= 0 || len(text) <= c.MaxLength) {
 			return append(append(append(dst, '"'), text...), '"'), nil
 		}
 		if !utf8.Valid(text) {
@@ -22,7 +24,6 @@ func texts(c *dataverse.Column) convert {
 			r, _ := utf8.DecodeRune(text[at:])
 			return dst, complain(ControlCharacter, "the text holds the control character U+%04X, which Dataverse refuses: remove it", r)
 		}
-		// A text has at least as many bytes as UTF-16 code units.
 		if c.MaxLength > 0 && len(text) > c.MaxLength {
 			if n := utf16Length(text); n > c.MaxLength {
 				return dst, complain(TooLong, "%q has %d characters and the column takes %d (in UTF-16: an emoji counts twice)", shown(text), n, c.MaxLength)
@@ -36,6 +37,9 @@ func texts(c *dataverse.Column) convert {
 // characters but tab and line ends, and the two non-characters of the first plane.
 func refused(text []byte) int {
 	for i, b := range text {
+		if b >= ' ' && b != 0xef {
+			continue
+		}
 		if b < ' ' && b != '\t' && b != '\n' && b != '\r' {
 			return i
 		}
