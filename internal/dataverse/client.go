@@ -51,11 +51,12 @@ type Client struct {
 	observer  Observer
 	reached   atomic.Bool // the service has answered at least once
 	budget    *budget
-	sizers    sync.Map // table/verb -> *sizer
-	latest    sync.Map // table -> *sizer of its latest call
-	sessions  sync.Map // elastic table -> *session
-	offered   sync.Map // message/table -> bool, see Supports
-	old       bool     // the API is older than the bulk actions
+	sizers    sync.Map      // table/verb -> *sizer
+	latest    sync.Map      // table -> *sizer of its latest call
+	sessions  sync.Map      // elastic table -> *session
+	offered   sync.Map      // message/table -> bool, see Supports
+	asking    chan struct{} // room for one, see Supports
+	old       bool          // the API is older than the bulk actions
 }
 
 var (
@@ -83,7 +84,7 @@ func Open(opts Options) (*Client, error) {
 	c := &Client{
 		old:    versionBefore9.MatchString(version),
 		origin: o, path: "/api/data/" + version + "/", root: string(o) + "/api/data/" + version + "/",
-		userAgent: opts.UserAgent, timeout: opts.Timeout, clock: opts.Clock, observer: opts.Observer,
+		userAgent: opts.UserAgent, timeout: opts.Timeout, clock: opts.Clock, observer: opts.Observer, asking: make(chan struct{}, 1),
 	}
 	if c.timeout == 0 {
 		c.timeout = 5 * time.Minute

@@ -371,6 +371,15 @@ func (c *Client) Supports(ctx context.Context, message, table string) (bool, err
 	if known, ok := c.offered.Load(message + "/" + table); ok {
 		return known.(bool), nil
 	}
+	select { // calls that begin together ask together
+	case c.asking <- struct{}{}:
+		defer func() { <-c.asking }()
+	case <-ctx.Done():
+		return false, cancelled(ctx.Err())
+	}
+	if known, ok := c.offered.Load(message + "/" + table); ok {
+		return known.(bool), nil
+	}
 	var in collection[json.RawMessage]
 	path := "sdkmessagefilters?$select=sdkmessagefilterid&$filter=" +
 		escapeQuery("sdkmessageid/name eq @m and primaryobjecttypecode eq @t") + "&@m='" + message + "'&@t='" + table + "'"
@@ -379,6 +388,16 @@ func (c *Client) Supports(ctx context.Context, message, table string) (bool, err
 	}
 	c.offer(message, table, len(in.Value) > 0)
 	return len(in.Value) > 0, nil
+}
+
+// AskAhead asks which bulk actions a table takes, for calls that come later. It
+// only saves their time: what cannot be asked now they ask themselves.
+func (c *Client) AskAhead(ctx context.Context, table string, verbs ...Verb) {
+	for _, m := range messages {
+		if m.name != "" && !m.elastic && !c.old && slices.Contains(verbs, m.verb) {
+			_, _ = c.Supports(ctx, m.name, table)
+		}
+	}
 }
 
 // offer keeps whether a table takes a message.

@@ -8,6 +8,7 @@ import (
 
 	"penstock/internal/config"
 	"penstock/internal/dataverse"
+	"penstock/internal/fault"
 )
 
 // A crew is all workers of one process. What one of them has found out the
@@ -19,6 +20,45 @@ type crew struct {
 	fences  map[string]*fence // by turns/TARGET/; the newest epoch's
 	watches map[string]*watch
 	indexes map[indexOf]*index
+	homes   map[*dataverse.Client]*home
+}
+
+// home is the organisation that a connection leads to.
+type home struct {
+	asking       chan struct{} // room for one
+	organization string
+	asked        time.Time
+}
+
+// homeTrust is how long an answer counts: each worker asks before it begins, and many begin within a minute.
+const homeTrust = time.Minute
+
+// organization is the one that a connection leads to, asked by one worker for all.
+func (c *crew) organization(ctx context.Context, client *dataverse.Client) (string, error) {
+	c.mu.Lock()
+	h := c.homes[client]
+	if h == nil {
+		h = &home{asking: make(chan struct{}, 1)}
+		if c.homes == nil {
+			c.homes = make(map[*dataverse.Client]*home)
+		}
+		c.homes[client] = h
+	}
+	c.mu.Unlock()
+	select {
+	case h.asking <- struct{}{}:
+		defer func() { <-h.asking }()
+	case <-ctx.Done():
+		return "", fault.New(fault.Interrupted, "stopped", "the worker was stopped").Because(ctx.Err())
+	}
+	if h.organization == "" || time.Since(h.asked) >= homeTrust {
+		me, err := client.WhoAmI(ctx)
+		if err != nil {
+			return "", err
+		}
+		h.organization, h.asked = me.OrganizationID, time.Now()
+	}
+	return h.organization, nil
 }
 
 // firstUse is what a first call is the first of (rule W2): once per process, connection and table.

@@ -54,6 +54,19 @@ func needs(dest *config.Destination) []string {
 	return []string{"Create", "Write", "Read"}
 }
 
+// writes are the verbs that nearly all rows of a destination become.
+func writes(dest *config.Destination) []dataverse.Verb {
+	switch {
+	case dest.Mode == config.Update:
+		return []dataverse.Verb{dataverse.Update}
+	case dest.Mode == config.Upsert, dest.Mode == config.Mirror, dest.Mode == config.Truncate && len(dest.Key) > 0:
+		return []dataverse.Verb{dataverse.Upsert}
+	case dest.Mode == config.Delete:
+		return nil
+	}
+	return []dataverse.Verb{dataverse.Create}
+}
+
 // demand makes sure that every application user has the privileges of these kinds on a table.
 func demand(ctx context.Context, client *dataverse.Client, table string, kinds ...string) error {
 	missing, err := client.Privileges(ctx, table, kinds...)

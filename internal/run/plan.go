@@ -190,11 +190,11 @@ func (s *Steps) connection(ctx context.Context, plan *Plan) (*dataverse.Client, 
 	if err != nil {
 		return nil, err
 	}
-	me, err := client.WhoAmI(ctx)
+	organization, err := s.crew.organization(ctx, client)
 	if err != nil {
 		return nil, err
 	}
-	if me.OrganizationID != plan.Organization {
+	if organization != plan.Organization {
 		return nil, fault.New(fault.Refused, "organization_changed", "connection %q leads to another organisation than when the run was prepared", plan.Connection).
 			Advise("start a new run")
 	}

@@ -230,12 +230,17 @@ func (p *preparation) decisions() {
 
 // inspect reads what the target is like and what we may do to it.
 func (p *preparation) inspect(ctx context.Context) error {
-	me, err := p.client.WhoAmI(ctx)
-	if err != nil {
-		return err
+	var questions sync.WaitGroup
+	var organization string
+	var unknown error
+	questions.Go(func() { organization, unknown = p.crew.organization(ctx, p.client) })
+	questions.Go(func() { p.client.AskAhead(ctx, p.dest.Table, writes(p.dest)...) })
+	table, err := Inspect(ctx, p.client, p.dest)
+	questions.Wait()
+	if unknown != nil {
+		return unknown // it says most plainly what is wrong with a connection
 	}
-	p.plan.Organization = me.OrganizationID
-	p.plan.Table, err = Inspect(ctx, p.client, p.dest)
+	p.plan.Organization, p.plan.Table = organization, table
 	return err
 }
 
