@@ -312,21 +312,24 @@ func before(all map[string]state, name string) []string {
 }
 
 // The order that keeps rows safe: nothing touches the target before the file is proven and the turn
-// is taken, nothing is loaded before the table was seen clear, nothing is swept before all is loaded.
+// is taken, nothing is loaded before the table was seen clear,
+// or known where that matters, nothing is swept before all is loaded.
 func TestOrder(t *testing.T) {
 	all := states(t)
 	for name, want := range map[string][]string{
-		"TakeTurn":      {"Proven? when $.prepared.state is proven", "WaitForTurn"},
-		"Clear?":        {"Mine? when $.turn.state is mine"},
-		"BeginToClear":  {"Clear? when $.prepared.mode is truncate"},
-		"SurveyToClear": {"BeginToClear", "Clear", "Cleared? when $.clear.state is more", "WaitToClear"},
-		"Clear":         {"Cleared? when $.clear.state is found"},
-		"Load":          {"Clear?", "Cleared? when $.clear.state is clear"},
-		"Link?":         {"Load"},
-		"Sweep?":        {"Link", "Link?"},
-		"BeginToSweep":  {"Sweep? when $.prepared.mode is mirror"},
-		"SurveyToSweep": {"BeginToSweep", "Stale? when $.sweep.state is more"},
-		"Sweep":         {"Stale? when $.sweep.state is found"},
+		"TakeTurn":        {"Proven? when $.prepared.state is proven", "WaitForTurn"},
+		"Clear?":          {"Mine? when $.turn.state is mine"},
+		"BeginToClear":    {"Clear? when $.prepared.mode is truncate"},
+		"SurveyToClear":   {"BeginToClear", "Clear", "Cleared? when $.clear.state is more", "WaitToClear"},
+		"Clear":           {"Cleared? when $.clear.state is found"},
+		"Compare?":        {"Clear?"},
+		"SurveyToCompare": {"BeginToCompare", "Compared? when $.compare.state is more"},
+		"Load":            {"Cleared? when $.clear.state is clear", "Compare?", "Compared? when $.compare.state is done"},
+		"Link?":           {"Load"},
+		"Sweep?":          {"Link", "Link?"},
+		"BeginToSweep":    {"Sweep? when $.prepared.mode is mirror"},
+		"SurveyToSweep":   {"BeginToSweep", "Stale? when $.sweep.state is more"},
+		"Sweep":           {"Stale? when $.sweep.state is found"},
 	} {
 		if diff := cmp.Diff(want, before(all, name)); diff != "" {
 			t.Errorf("ways to %s (-want +got):\n%s", name, diff)

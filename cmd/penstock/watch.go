@@ -55,7 +55,7 @@ func (w *watcher) useBars() {
 }
 
 var stepNames = map[string]string{"prepare": "checking rows", "load": "writing rows", "link": "linking rows",
-	"clear": "clearing records", "sweep": "removing records"}
+	"clear": "clearing records", "compare": "comparing with the table", "sweep": "removing records"}
 
 // stepName is what a person calls a step; clear-0, clear-1 … are the rounds of one.
 func stepName(step string) string {

@@ -81,6 +81,17 @@ func TestStories(t *testing.T) {
 			"survey":  {`{"state":"more","cursor":"c1","phase":"sweep-0"}`, `{"state":"found","phase":"sweep-0","key":"runs/loyalty-members/run1/sweep-0.json","chunks":1}`},
 			"apply":   {`{"state":"done"}`}, "finish": {`{"state":"succeeded","read":20000}`},
 		}, map[string]string{"workbucket/runs/loyalty-members/run1/load.json": one, "workbucket/runs/loyalty-members/run1/link.json": one, "workbucket/runs/loyalty-members/run1/sweep-0.json": one}},
+		{"compared", map[string][]string{ // a mirror of only the changes looks before it loads what is there
+			"prepare": {strings.NewReplacer("upsert", "mirror", `"parallel"`, `"compare":true,"parallel"`).Replace(proven)},
+			"turn":    {`{"state":"mine","epoch":12}`},
+			"survey":  {`{"state":"more","cursor":"c1","phase":"compare"}`, `{"state":"done"}`, `{"state":"clear"}`},
+			"apply":   {`{"state":"done"}`}, "finish": {`{"state":"succeeded","read":20000}`},
+		}, chunks},
+		{"not compared", map[string][]string{ // what was refused is not loaded
+			"prepare": {strings.NewReplacer("upsert", "mirror", `"parallel"`, `"compare":true,"parallel"`).Replace(proven)},
+			"turn":    {`{"state":"mine","epoch":12}`},
+			"survey":  {`{"state":"refused","reason":{"code":"organization_changed"}}`}, "finish": {`{"state":"refused","read":20000}`},
+		}, nil},
 		{"broken", map[string][]string{ // the first chunk breaks, the second never starts, the run is accounted for
 			"prepare": {proven}, "turn": {`{"state":"mine","epoch":12}`}, "apply": {"!Broken: chunk is damaged"}, "finish": {`{"state":"failed","read":20000}`},
 		}, chunks},
@@ -167,25 +178,36 @@ func TestTurnLoop(t *testing.T) {
 	}
 }
 
-// TestLoopsStayWithinTheHistory (rule M2): the longest wait for a turn, the
-// longest wait for the service's job, and all rounds of clearing fit into one history.
+// TestLoopsStayWithinTheHistory (rule M2): the longest wait for a turn, the longest wait for the service's
+// job and all rounds of clearing, or all calls that read a table twice, fit into one history.
 func TestLoopsStayWithinTheHistory(t *testing.T) {
 	found := `{"state":"found","phase":"clear-0","key":"runs/loyalty-members/run1/load.json","chunks":2}`
-	survey := slices.Repeat([]string{`{"state":"waiting","seconds":300}`}, 600)
-	survey = append(survey, slices.Repeat([]string{`{"state":"more","cursor":"c1"}`}, 200)...)
-	survey = append(survey, found, found, found, `{"state":"clear"}`)
-	w := &world{
-		answers: map[string][]string{
-			"prepare": append(slices.Repeat([]string{`{"state":"more"}`}, 200), strings.Replace(proven, "upsert", "truncate", 1)),
-			"turn":    append(slices.Repeat([]string{`{"state":"waiting","seconds":300}`}, 600), `{"state":"mine","epoch":12}`),
-			"survey":  survey, "apply": {`{"state":"done"}`}, "finish": {`{"state":"succeeded"}`},
-		},
-		objects: map[string]string{"workbucket/runs/loyalty-members/run1/load.json": `[{"n":0,"key":"c0"},{"n":1,"key":"c1"}]`},
-	}
-	if _, err := loadDefinition(t).Run(t.Context(), w.env(), json.RawMessage(delivered)); err != nil {
-		t.Fatal(err)
-	}
-	if n := len(w.events); n > 15000 {
-		t.Errorf("%d events of 25,000", n)
+	more := slices.Repeat([]string{`{"state":"more","cursor":"c1"}`}, 200)
+	for name, story := range map[string]struct {
+		prepared string
+		survey   []string
+	}{
+		"truncate": {strings.Replace(proven, "upsert", "truncate", 1),
+			slices.Concat(slices.Repeat([]string{`{"state":"waiting","seconds":300}`}, 600), more, []string{found, found, found, `{"state":"clear"}`})},
+		"mirror of only changes": {strings.NewReplacer("upsert", "mirror", `"parallel"`, `"compare":true,"parallel"`).Replace(proven),
+			slices.Concat(more, []string{`{"state":"done"}`}, more, []string{found, `{"state":"clear"}`})},
+	} {
+		w := &world{
+			answers: map[string][]string{
+				"prepare": append(slices.Repeat([]string{`{"state":"more"}`}, 200), story.prepared),
+				"turn":    append(slices.Repeat([]string{`{"state":"waiting","seconds":300}`}, 600), `{"state":"mine","epoch":12}`),
+				"survey":  story.survey, "apply": {`{"state":"done"}`}, "finish": {`{"state":"succeeded"}`},
+			},
+			objects: map[string]string{"workbucket/runs/loyalty-members/run1/load.json": `[{"n":0,"key":"c0"},{"n":1,"key":"c1"}]`},
+		}
+		if _, err := loadDefinition(t).Run(t.Context(), w.env(), json.RawMessage(delivered)); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(w.events); n > 15000 {
+			t.Errorf("%s: %d events of 25,000", name, n)
+		}
+		if left := len(w.answers["survey"]); left != 1 {
+			t.Errorf("%s: %d answers of the survey were not asked for", name, left-1)
+		}
 	}
 }

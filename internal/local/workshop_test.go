@@ -62,7 +62,7 @@ func begin(t *testing.T, steps *run.Steps, destination, name, body string) *begu
 	t.Helper()
 	b := &begun{Steps: steps}
 	start, _, err := steps.Pin(t.Context(), run.Start{V: 1, Destination: destination, Arrived: time.Now(),
-		Delivery: run.Delivery{ID: "x", Objects: []delivery.Object{{Key: file(t, name, body), Size: int64(len(body))}}}})
+		Delivery: run.Delivery{ID: name, Objects: []delivery.Object{{Key: file(t, name, body), Size: int64(len(body))}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

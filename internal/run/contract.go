@@ -58,6 +58,7 @@ type Prepared struct {
 	Folder   string           `json:"folder"`
 	Phases   map[string]Phase `json:"phases,omitempty"` // load, link
 	Parallel int              `json:"parallel,omitempty"`
+	Compare  bool             `json:"compare,omitempty"` // which records there are has to be known before the load (rule H3)
 	Rows     Rows             `json:"rows"`
 	Reason   *Reason          `json:"reason,omitempty"` // of a refusal
 	// more: which step of which attempt at prepare the next call goes on from.
@@ -122,7 +123,7 @@ type SurveyIn struct {
 	V           int       `json:"v"`
 	Run         string    `json:"run"`
 	Destination string    `json:"destination"`
-	Purpose     string    `json:"purpose"` // clear, sweep
+	Purpose     string    `json:"purpose"` // clear, compare, sweep
 	Epoch       int       `json:"epoch"`
 	Last        *Surveyed `json:"last,omitempty"` // what the last call said
 }
@@ -131,11 +132,12 @@ type SurveyIn struct {
 func (in SurveyIn) RunID() string { return in.Run }
 
 // Surveyed is what survey says: there is something to delete (found), nothing
-// that has to go is left (clear), look again later (waiting), it is not done
-// reading (more), or why nothing may be deleted (refused, skipped).
+// that has to go is left (clear), all that has to be known for the load is (done),
+// look again later (waiting), it is not done reading (more), or why nothing may
+// be deleted (refused, skipped).
 type Surveyed struct {
 	State   string    `json:"state"`
-	Phase   string    `json:"phase,omitempty"`   // found, more: clear-0, sweep-0, …
+	Phase   string    `json:"phase,omitempty"`   // found, more: clear-0, compare, sweep-0, …
 	Key     string    `json:"key,omitempty"`     // found: the Map's items
 	Chunks  int       `json:"chunks,omitempty"`  // found
 	Records int64     `json:"records,omitempty"` // found: to be deleted; more: read so far
@@ -168,6 +170,7 @@ type FinishIn struct {
 	Prepared *Prepared `json:"prepared,omitempty"`
 	Turn     *Turn     `json:"turn,omitempty"`
 	Clear    *Surveyed `json:"clear,omitempty"` // the last word of the survey before loading
+	Compare  *Surveyed `json:"compare,omitempty"`
 	Sweep    *Surveyed `json:"sweep,omitempty"` // and of the one after it
 	Error    *Caught   `json:"error,omitempty"`
 

@@ -234,6 +234,8 @@ func stateOfRun(plan *Plan, in FinishIn, t *tally) (string, *Reason) {
 		return unless(Skip, in.Turn.Reason)
 	case in.Clear != nil && in.Clear.State == Refused:
 		return unless(Refused, in.Clear.Reason)
+	case in.Compare != nil && in.Compare.State == Refused:
+		return unless(Refused, in.Compare.Reason)
 	case in.Sweep != nil && in.Sweep.State == Refused:
 		return unless(Refused, in.Sweep.Reason)
 	case plan.State != Proven || !ended(plan, in, t):
@@ -353,6 +355,12 @@ func stepTimes(plan *Plan, in FinishIn, linking, end time.Time) (started time.Ti
 	if in.Clear != nil && !in.Clear.At.IsZero() {
 		until("clear", in.Clear.At)
 		if in.Clear.State != Clear {
+			return started, steps
+		}
+	}
+	if in.Compare != nil && !in.Compare.At.IsZero() {
+		until("compare", in.Compare.At)
+		if in.Compare.State != Done {
 			return started, steps
 		}
 	}

@@ -9,6 +9,7 @@ import "fmt"
 //	                     survey/clear-0           what a survey found to delete, written once
 //	                     survey/cursors/…         how far a survey is that takes several calls
 //	                     survey/asked, survey/job   the service's own deletion: asked for, and how it ended
+//	                     present/epoch-…, present/PIECE/…  which keys the table has, for a mirror that sends only changes (present.go)
 //	                     cleared                  the table was seen empty: never clear again
 //	                     wrote                    since when the run writes, for only_changes
 //	                     prepare/ATTEMPT/step-0001.json  how far a prepare is that takes several calls (step.go)

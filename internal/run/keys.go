@@ -153,8 +153,13 @@ type keySet struct{ hashes []uint64 }
 // has tells whether a row of the file has this normalised key (mapping.Key,
 // mapping.RecordKey). It may say yes of one that no row has, once in very many times.
 func (s *keySet) has(normalised []byte) bool {
-	_, found := slices.BinarySearch(s.hashes, shortHash(hashKey(normalised)))
+	_, found := s.find(normalised)
 	return found
+}
+
+// find is the place of a key among the file's: the same for all that have its normal form.
+func (s *keySet) find(normalised []byte) (at int, found bool) {
+	return slices.BinarySearch(s.hashes, shortHash(hashKey(normalised)))
 }
 
 // readKeys reads a key object and proves that it is whole.
@@ -173,46 +178,66 @@ func readKeys(ctx context.Context, work store.Store, key string) (*keySet, error
 
 // decodeKeys reads the format. Memory grows with what is there, not with what the header says.
 func decodeKeys(r io.Reader) (*keySet, error) {
-	damaged := fault.New(fault.Broken, "keys_damaged", "the object with the file's keys is not as it was written").Advise("start a new run")
+	set := &keySet{}
+	err := eachHash(r, keysMagic, func(hash uint64) { set.hashes = append(set.hashes, hash) })
+	if errors.Is(err, errHashes) {
+		return nil, fault.New(fault.Broken, "keys_damaged", "the object with the file's keys is not as it was written").Advise("start a new run")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+// errHashes says that an object of hashes is not as it was written.
+var errHashes = errors.New("damaged hashes")
+
+// eachHash reads an object of hashes as its header comment says, in little memory.
+// Only its end proves it: what visit was told before an error must be forgotten.
+func eachHash(r io.Reader, magic string, visit func(uint64)) error {
 	sum := sha256.New()
 	in := bufio.NewReaderSize(r, 1<<16)
 	body := io.TeeReader(in, sum)
 	read := func(p []byte, from io.Reader) error {
 		_, err := io.ReadFull(from, p)
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return damaged
+			return errHashes
 		}
 		return err
 	}
 	var head [16]byte
 	if err := read(head[:], body); err != nil {
-		return nil, err
+		return err
 	}
-	count := binary.BigEndian.Uint64(head[8:])
-	if string(head[:8]) != keysMagic || count > MaxRows {
-		return nil, damaged
+	left := binary.BigEndian.Uint64(head[8:])
+	if string(head[:8]) != magic || left > MaxRows {
+		return errHashes
 	}
-	set := &keySet{hashes: make([]uint64, 0, min(count, 1<<16))}
 	piece := make([]byte, 1<<15)
-	for left := count; left > 0; {
+	for last := uint64(0); left > 0; {
 		some := piece[:min(left*8, uint64(len(piece)))]
 		if err := read(some, body); err != nil {
-			return nil, err
+			return err
 		}
 		for one := range slices.Chunk(some, 8) {
-			set.hashes = append(set.hashes, binary.BigEndian.Uint64(one))
+			hash := binary.BigEndian.Uint64(one)
+			if hash < last {
+				return errHashes
+			}
+			last = hash
+			visit(hash)
 		}
 		left -= uint64(len(some) / 8)
 	}
 	want := sum.Sum(nil)
 	if err := read(piece[:sha256.Size], in); err != nil {
-		return nil, err
+		return err
 	}
-	if string(want) != string(piece[:sha256.Size]) || !slices.IsSorted(set.hashes) {
-		return nil, damaged
+	if string(want) != string(piece[:sha256.Size]) {
+		return errHashes
 	}
 	if _, err := in.ReadByte(); err == nil {
-		return nil, damaged
+		return errHashes
 	}
-	return set, nil
+	return nil
 }

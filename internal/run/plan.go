@@ -81,6 +81,7 @@ func (p *Plan) prepared() Prepared {
 	if p.State == Proven {
 		out.Mode = string(p.Mode)
 		out.Parallel = p.Parallel
+		out.Compare = p.Mode == config.Mirror && p.Terms != nil
 		out.Phases = map[string]Phase{
 			"load": {Key: phaseKey(p.folder(), "load"), Chunks: len(p.Chunks)},
 			"link": {Key: phaseKey(p.folder(), "link"), Chunks: len(p.Links)},

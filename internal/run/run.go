@@ -3,6 +3,7 @@
 //	receive   something arrived: which run is it?             (receive.go)
 //	prepare   delivery → proven operations in chunks           (prepare.go, spool.go, chunk.go, plan.go)
 //	turn      queue for, take, check and give back the turn    (turn.go)
+//	survey    what is in the target now                        (survey.go, clear.go, compare.go, sweep.go)
 //	apply     one chunk → Dataverse                            (apply.go, calls.go, crew.go, journal.go, linkphase.go)
 //	finish    account for every row, report, give back         (finish.go, tally.go, rejects.go)
 //
@@ -53,8 +54,6 @@ type Steps struct {
 	mu    sync.Mutex
 	plans map[string]*Plan // of the runs that this process is applying
 	crew  crew
-
-	present presence
 }
 
 // Progress is what a person who watches is told.

@@ -14,8 +14,9 @@ import (
 
 // What a survey is for.
 const (
-	toClear = "clear" // before loading: everything that is ours goes (clear.go)
-	toSweep = "sweep" // after loading: what is ours and not in the file goes (sweep.go)
+	toClear   = "clear"   // before loading: everything that is ours goes (clear.go)
+	toCompare = "compare" // before loading only changes: which keys are there (compare.go)
+	toSweep   = "sweep"   // after loading: what is ours and not in the file goes (sweep.go)
 )
 
 const (
@@ -27,8 +28,8 @@ const (
 	surveyWaits = 600
 )
 
-// Survey looks what is in the target now and says what has to be deleted. It
-// deletes nothing itself, but for a job of the service that it may start. It may
+// Survey looks what is in the target now and says what has to be deleted, or
+// notes what a load of only the changes must know. It deletes nothing itself, but for a job of the service that it may start. It may
 // be called again, late, or twice at once: what a round of deletes consists of is
 // written down once, and who comes second takes what the first one found.
 func (s *Steps) Survey(ctx context.Context, in SurveyIn) (Surveyed, error) {
@@ -84,7 +85,10 @@ func (v *survey) look(ctx context.Context) (Surveyed, error) {
 	if v.client, err = v.connection(ctx, v.plan); err != nil {
 		return Surveyed{}, err
 	}
-	if v.in.Purpose == toSweep {
+	switch v.in.Purpose {
+	case toCompare:
+		return v.compare(ctx)
+	case toSweep:
 		return v.sweep(ctx)
 	}
 	return v.clear(ctx)

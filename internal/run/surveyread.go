@@ -16,7 +16,9 @@ type cursor struct {
 	V     int    `json:"v"`
 	Phase string `json:"phase"`
 	Next  string `json:"next"` // the service's link to the next page
-	Round round  `json:"round"`
+	Round round  `json:"round,omitzero"`
+
+	Present *present `json:"present,omitempty"` // to compare: what is found so far
 }
 
 // verdict says what is done with a record that was read.
@@ -40,11 +42,7 @@ func (v *survey) read(ctx context.Context, phase string, columns []string, judge
 	}
 	r = from.Round
 	chunks := &chunkWriter{ctx: ctx, work: v.Work, folder: v.plan.folder(), by: v.name, phase: phase, refs: r.Chunks}
-	for next := from.Next; ; {
-		keys, following, err := v.client.KeysPage(ctx, v.plan.Table, columns, v.plan.Filter, next)
-		if err != nil {
-			return r, nil, err
-		}
+	next, err := v.pages(ctx, columns, from.Next, func(keys []dataverse.KeyRow) error {
 		for _, key := range keys {
 			r.Read++
 			if judge == nil {
@@ -54,26 +52,55 @@ func (v *survey) read(ctx context.Context, phase string, columns []string, judge
 				r.New++
 			}
 			if err := r.take(chunks, key, judge(key)); err != nil {
-				return r, nil, err
+				return err
 			}
 		}
-		v.progress(Progress{Run: v.in.Run, Destination: v.in.Destination, Step: v.in.Purpose,
-			Note: fmt.Sprintf("%d records read, %d of them to delete", r.Read, r.Records)})
-		if next = following; next != "" && v.now().Before(v.until) {
-			if err := v.fence.check(ctx); err != nil {
-				return r, nil, err
-			}
-			continue
-		}
-		if err := chunks.flush(); err != nil {
-			return r, nil, err
-		}
-		if r.Chunks = chunks.refs; next == "" {
-			return r, nil, nil
-		}
-		return r, &Surveyed{State: More, Phase: phase, Cursor: v.name, Records: r.Read},
-			store.PutJSON(ctx, v.Work, cursorKey(v.plan.folder(), v.name), cursor{V: 1, Phase: phase, Next: next, Round: r})
+		v.tell("%d records read, %d of them to delete", r.Read, r.Records)
+		return nil
+	})
+	if err != nil {
+		return r, nil, err
 	}
+	if err := chunks.flush(); err != nil {
+		return r, nil, err
+	}
+	if r.Chunks = chunks.refs; next == "" {
+		return r, nil, nil
+	}
+	out, err = v.handOver(ctx, cursor{Phase: phase, Next: next, Round: r}, r.Read)
+	return r, out, err
+}
+
+// pages goes through the records under the filter, page by page, from the link to
+// one of them on. next is where to go on when time was up, "" when all is read.
+func (v *survey) pages(ctx context.Context, columns []string, from string, visit func([]dataverse.KeyRow) error) (next string, err error) {
+	for next = from; ; {
+		keys, following, err := v.client.KeysPage(ctx, v.plan.Table, columns, v.plan.Filter, next)
+		if err != nil {
+			return "", err
+		}
+		if err := visit(keys); err != nil {
+			return "", err
+		}
+		if next = following; next == "" || !v.now().Before(v.until) {
+			return next, nil
+		}
+		if err := v.fence.check(ctx); err != nil {
+			return "", err
+		}
+	}
+}
+
+// handOver writes down how far the reading is; the next call goes on there.
+func (v *survey) handOver(ctx context.Context, c cursor, read int64) (*Surveyed, error) {
+	c.V = 1
+	return &Surveyed{State: More, Phase: c.Phase, Cursor: v.name, Records: read},
+		store.PutJSON(ctx, v.Work, cursorKey(v.plan.folder(), v.name), c)
+}
+
+// tell says to who watches how far the survey is.
+func (v *survey) tell(format string, args ...any) {
+	v.progress(Progress{Run: v.in.Run, Destination: v.in.Destination, Step: v.in.Purpose, Note: fmt.Sprintf(format, args...)})
 }
 
 func (r *round) take(chunks *chunkWriter, key dataverse.KeyRow, what verdict) error {
