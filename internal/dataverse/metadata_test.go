@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -169,6 +170,23 @@ func TestPrivileges(t *testing.T) {
 		t.Error(diff)
 	}
 	wantFault(t, MissingPrivilege(missing...), fault.Denied, "missing_privilege")
+}
+
+// Today's service names what it grants; an older one does not, and then nobody is said to lack anything.
+func TestPrivilegesNamed(t *testing.T) {
+	for grants, want := range map[string][]string{
+		`{"PrivilegeId":"bb"},{"PrivilegeId":"dd"}`:                                               nil,
+		`{"PrivilegeId":"bb","PrivilegeName":"prvReadContact"}`:                                   {"prvBulkDelete"},
+		`{"PrivilegeId":"bb","PrivilegeName":"prvBulkDelete"},{"PrivilegeName":"prvReadContact"}`: nil,
+	} {
+		_, c := newPages(t, map[string]string{
+			"WhoAmI": `{"UserId":"u1","OrganizationId":"o"}`,
+			"systemusers(u1)/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()": `{"RolePrivileges":[` + grants + `]}`,
+		})
+		if missing, err := c.PrivilegesNamed(t.Context(), "prvBulkDelete"); err != nil || !slices.Equal(missing, want) {
+			t.Errorf("%s: %q lacking, %v; want %q", grants, missing, err, want)
+		}
+	}
 }
 
 func TestRowsFollowsPages(t *testing.T) {

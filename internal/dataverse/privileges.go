@@ -22,37 +22,61 @@ func (c *Client) Privileges(ctx context.Context, table string, kinds ...string) 
 	if err := c.get(ctx, definitionPath(table, "?$select=Privileges"), &in); err != nil {
 		return nil, fmt.Errorf("read the privileges of table %q: %w", table, err)
 	}
+	return c.lacking(ctx, func(granted privileges, lacks func(name string)) {
+		for _, p := range in.Privileges {
+			if slices.Contains(kinds, p.PrivilegeType) && !granted.ids[strings.ToLower(p.PrivilegeID)] {
+				lacks(p.Name)
+			}
+		}
+	})
+}
+
+// PrivilegesNamed is Privileges for those that belong to no table, such as
+// prvBulkDelete. An older version of the service does not name what it grants: there nobody is known to lack one.
+func (c *Client) PrivilegesNamed(ctx context.Context, names ...string) (missing []string, err error) {
+	return c.lacking(ctx, func(granted privileges, lacks func(name string)) {
+		for _, name := range names {
+			if len(granted.names) > 0 && !granted.names[strings.ToLower(name)] {
+				lacks(name)
+			}
+		}
+	})
+}
+
+// privileges are what a user has through any role or team, in lower case.
+type privileges struct{ ids, names map[string]bool }
+
+// lacking collects what judge says that any of the application users lacks.
+func (c *Client) lacking(ctx context.Context, judge func(granted privileges, lacks func(name string))) (missing []string, err error) {
 	for _, u := range c.limiter.users {
 		granted, err := c.granted(ctx, u)
 		if err != nil {
 			return nil, fmt.Errorf("read the privileges of the application user: %w", err)
 		}
-		for _, p := range in.Privileges {
-			if slices.Contains(kinds, p.PrivilegeType) && !granted[strings.ToLower(p.PrivilegeID)] && !slices.Contains(missing, p.Name) {
-				missing = append(missing, p.Name)
-			}
-		}
+		judge(granted, func(name string) { missing = append(missing, name) })
 	}
 	slices.Sort(missing)
-	return missing, nil
+	return slices.Compact(missing), nil
 }
 
-// granted are the ids of the privileges that a user has through any role or team.
-func (c *Client) granted(ctx context.Context, u *user) (map[string]bool, error) {
+func (c *Client) granted(ctx context.Context, u *user) (privileges, error) {
 	who, err := c.whoIs(ctx, u)
 	if err != nil {
-		return nil, err
+		return privileges{}, err
 	}
 	var in struct {
-		RolePrivileges []struct{ PrivilegeID string }
+		RolePrivileges []struct{ PrivilegeID, PrivilegeName string }
 	}
 	path := "systemusers(" + escapeQuery(who.UserID) + ")/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()"
 	if err := c.get(ctx, path, &in, func(r *request) { r.user = u }); err != nil {
-		return nil, err
+		return privileges{}, err
 	}
-	granted := make(map[string]bool, len(in.RolePrivileges))
+	granted := privileges{map[string]bool{}, map[string]bool{}}
 	for _, p := range in.RolePrivileges {
-		granted[strings.ToLower(p.PrivilegeID)] = true
+		granted.ids[strings.ToLower(p.PrivilegeID)] = true
+		if p.PrivilegeName != "" {
+			granted.names[strings.ToLower(p.PrivilegeName)] = true
+		}
 	}
 	return granted, nil
 }

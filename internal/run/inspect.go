@@ -22,6 +22,11 @@ func Inspect(ctx context.Context, client *dataverse.Client, dest *config.Destina
 	if err := demand(ctx, client, table.Name, needs(dest)...); err != nil {
 		return nil, err
 	}
+	if dest.Mode == config.Truncate && dest.Clear == config.ClearJob {
+		if err := demandNamed(ctx, client, "prvBulkDelete"); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case len(dest.MatchOn) > 0:
 		err = checkMatch(table, dest.MatchOn)
@@ -70,6 +75,15 @@ func writes(dest *config.Destination) []dataverse.Verb {
 // demand makes sure that every application user has the privileges of these kinds on a table.
 func demand(ctx context.Context, client *dataverse.Client, table string, kinds ...string) error {
 	missing, err := client.Privileges(ctx, table, kinds...)
+	if err == nil && len(missing) > 0 {
+		err = dataverse.MissingPrivilege(missing...)
+	}
+	return err
+}
+
+// demandNamed makes sure that every application user has privileges that belong to no table.
+func demandNamed(ctx context.Context, client *dataverse.Client, names ...string) error {
+	missing, err := client.PrivilegesNamed(ctx, names...)
 	if err == nil && len(missing) > 0 {
 		err = dataverse.MissingPrivilege(missing...)
 	}

@@ -86,10 +86,14 @@ destinations:
 }
 
 // Whoever attaches records to others needs Append here and AppendTo there.
-func TestLookupsTakePermissions(t *testing.T) {
+func TestPrivilegesAreAskedForFirst(t *testing.T) {
 	const base = "prvReadContact prvCreateContact prvWriteContact prvReadAccount "
 	const account = "table: contact\nmode: append\ncolumns: {n: lastname, a: {to: parentcustomerid, table: account}}"
+	const job = "table: contact\nmode: truncate\nallow_whole_table: true\nclear: bulkdelete"
 	for _, c := range []struct{ privileges, destination, body, missing string }{
+		{base + "prvDeleteContact", job, "lastname\nLi\n", "prvBulkDelete"},
+		{base + "prvDeleteContact", strings.Replace(job, "bulkdelete", "rows", 1), "lastname\nLi\n", ""},
+		{base + "prvDeleteContact prvBulkDelete", job, "lastname\nLi\n", ""},
 		{base, "table: contact\nmode: append", "lastname\nLi\n", ""},
 		{base, account, "n,a\nLi,\n", "prvAppendContact"},
 		{base + "prvAppendContact", account, "n,a\nLi,\n", "prvAppendToAccount"},
