@@ -24,7 +24,7 @@ func printSummary(ctx context.Context, s streams, steps *run.Steps, dir string, 
 
 // summarize writes a report's summary with the places where its objects lie under dir.
 func summarize(out io.Writer, r report.Report, dir string) error {
-	for _, key := range []*string{&r.Report, &r.Page, &r.Rejects, &r.Warnings, &r.Undeleted} {
+	for _, key := range []*string{&r.Report, &r.Page, &r.Rejects, &r.Warnings, &r.Undeleted, &r.Doubts} {
 		*key = pathIn(dir, *key)
 	}
 	return report.Text(out, r)
@@ -36,7 +36,7 @@ func fetchReport(ctx context.Context, steps *run.Steps, dir string, f run.Finish
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range []string{r.Page, r.Report, r.Rejects, r.Warnings, r.Undeleted} {
+	for _, key := range []string{r.Page, r.Report, r.Rejects, r.Warnings, r.Undeleted, r.Doubts} {
 		if key == "" {
 			continue
 		}

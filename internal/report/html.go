@@ -32,13 +32,14 @@ type page struct {
 	Next     []string
 	Figures  []figure // without the rows read
 	Bar      []figure // the parts of the bar, none of them empty
+	Scope    string   // which records may be deleted
 	Share    string   // how much of the file is where it should be
 	Longest  float64  // seconds of the longest step
 }
 
 // HTML writes report.html: one page that needs nothing else, neither scripts nor the network.
 func HTML(w io.Writer, r Report) error {
-	p := page{Report: r, Title: title(r), Sentence: Sentence(r), Problems: r.problems(), Next: Next(r), Figures: figures(r)[1:], Share: share(r)}
+	p := page{Report: r, Title: title(r), Sentence: Sentence(r), Problems: r.problems(), Next: Next(r), Figures: figures(r)[1:], Scope: r.scope(), Share: share(r)}
 	for _, f := range p.Figures {
 		if f.Count > 0 {
 			p.Bar = append(p.Bar, f)

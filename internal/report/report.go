@@ -2,6 +2,7 @@
 package report
 
 import (
+	"encoding/json"
 	"time"
 
 	"penstock/internal/fault"
@@ -38,6 +39,7 @@ type Report struct {
 	Uncertain    int64 `json:"uncertain"` // of those not attempted: sent, but the answer was lost
 
 	Removed       *Removed       `json:"removed,omitempty"`
+	Doubtful      int64          `json:"doubtful,omitempty"` // records that a mirror left: the file may mean them, or the like of them
 	RejectReasons []RejectReason `json:"reject_reasons,omitempty"`
 
 	// Rows that are written although something that follows from them is not: a link to another row, a state (rule C4).
@@ -50,6 +52,10 @@ type Report struct {
 	Table       string   `json:"table,omitempty"`       // logical name
 	Mode        string   `json:"mode,omitempty"`
 	Key         []string `json:"key,omitempty"`
+
+	// Of modes that delete: which records of the table are the destination's.
+	Filter     []Condition `json:"filter,omitempty"`
+	WholeTable bool        `json:"whole_table,omitempty"` // there is no filter
 
 	Files    []string `json:"files"`
 	Format   string   `json:"format,omitempty"`
@@ -75,6 +81,7 @@ type Report struct {
 
 	Warnings  string `json:"warnings,omitempty"`  // the rows with a warning, and why
 	Undeleted string `json:"undeleted,omitempty"` // the records that could not be deleted, and why
+	Doubts    string `json:"doubts,omitempty"`    // the records that were left in doubt
 }
 
 // Reason says why a run did not do what it was asked for.
@@ -108,6 +115,20 @@ type RejectReason struct {
 	Line   int    `json:"example_line"` // of one such row
 }
 
+// Condition is a part of a filter: a column of the table and the constant that its records have there.
+type Condition struct {
+	Column string          `json:"column"`
+	Value  json.RawMessage `json:"value"`
+}
+
+func (c Condition) String() string {
+	var text string
+	if string(c.Value) != "null" && json.Unmarshal(c.Value, &text) == nil { // stored JSON has escapes that nobody wants to read
+		return c.Column + " = \"" + text + "\""
+	}
+	return c.Column + " = " + string(c.Value)
+}
+
 // Column says where a column of the file went.
 type Column struct {
 	From string `json:"from"`
@@ -131,7 +152,7 @@ type Service struct {
 
 // Check holds the report against itself. A report that does not add up must not be believed.
 func (r Report) Check() error {
-	for _, count := range []int64{r.Read, r.Written, r.Created, r.Updated, r.Upserted, r.Deleted, r.Unchanged, r.Rejected, r.NotAttempted, r.Uncertain} {
+	for _, count := range []int64{r.Read, r.Written, r.Created, r.Updated, r.Upserted, r.Deleted, r.Unchanged, r.Rejected, r.NotAttempted, r.Uncertain, r.Doubtful} {
 		if count < 0 {
 			return miscount("a count is negative: %d", count)
 		}

@@ -54,7 +54,9 @@ func mirrored() Report {
 	r.Mode, r.Read, r.Rejected, r.RejectReasons, r.Rejects, r.Ignored, r.Notes = "mirror", 4988, 0, nil, "", nil, nil
 	r.Removed = &Removed{Found: 16, Deleted: 12, AlreadyGone: 1, Failed: 3, Reasons: []RejectReason{{Code: "0x80040227", Count: 2}, {Code: "0x80040265", Count: 1}}}
 	r.Warned, r.WarnReasons = 5, []RejectReason{{Code: "0x80040217", Column: "Manager", Count: 4, Line: 77}, {Code: "0x80040265", Count: 2, Line: 301}}
-	r.Warnings, r.Undeleted = r.Folder+"warnings.csv", r.Folder+"undeleted.csv"
+	r.Warnings, r.Undeleted, r.Doubts = r.Folder+"warnings.csv", r.Folder+"undeleted.csv", r.Folder+"doubtful.csv"
+	r.Doubtful = 2
+	r.Filter = []Condition{{Column: "statecode", Value: json.RawMessage("0")}, {Column: "new_source", Value: json.RawMessage(`"\u003clake\u003e"`)}, {Column: "new_left", Value: json.RawMessage("null")}} // as it is stored
 	r.Steps = []Step{{"prepare", 3.2}, {"turn", 1.1}, {"load", 48.9}, {"link", 6.5}, {"sweep", 12.4}}
 	return r
 }

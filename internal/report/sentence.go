@@ -94,6 +94,9 @@ func (r Report) besides() string {
 		say(removed.Failed, "%s %s could not be deleted.")
 		say(removed.NotAttempted, "%s %s were to be deleted and are left, or nobody knows.")
 	}
+	if r.Doubtful > 0 {
+		said = append(said, fmt.Sprintf("%s left, because it is doubtful whether the file means %s.", number(r.Doubtful)+plural(r.Doubtful, " record was", " records were"), plural(r.Doubtful, "it", "them")))
+	}
 	if r.Warned > 0 {
 		said = append(said, fmt.Sprintf("For %s of the written %s a link to another record, or a state, could not be set.", number(r.Warned), plural(r.Written+r.Unchanged, "row", "rows")))
 	}
@@ -222,6 +225,9 @@ func Next(r Report) []string {
 	if r.Undeleted != "" {
 		steps = append(steps, "See the list of records that could not be deleted, with what Dataverse said of each.")
 	}
+	if r.Doubtful > 0 {
+		steps = append(steps, r.settle())
+	}
 	if r.Uncertain > 0 {
 		steps = append(steps, fmt.Sprintf("For %s the answer of Dataverse was lost: it may have written them. They count as not attempted.", r.count(r.Uncertain)))
 	}
@@ -229,6 +235,25 @@ func Next(r Report) []string {
 		steps = append(steps, r.again())
 	}
 	return steps
+}
+
+// settle says what to do about records of which the file may mean each or another.
+func (r Report) settle() string {
+	return fmt.Sprintf("%s of the table %s the same key as another record, or one that differs only in letter case, accents or white space, so that a row of the file may mean either: all were left. "+
+		"See the list of doubtful records, look for the other record of each key, and delete or merge what should not be there.",
+		number(r.Doubtful)+plural(r.Doubtful, " record", " records"), plural(r.Doubtful, "has", "have"))
+}
+
+// scope says which records of the table are the destination's, and so may be deleted; "" where none is.
+func (r Report) scope() string {
+	if r.WholeTable {
+		return "the whole table"
+	}
+	var parts []string
+	for _, c := range r.Filter {
+		parts = append(parts, c.String())
+	}
+	return strings.Join(parts, " and ")
 }
 
 // correct says which file to correct and deliver: the reject file alone only where all other rows were

@@ -46,7 +46,10 @@ func Text(w io.Writer, r Report) error {
 	textList(&b, "Why the files were read like this", r.Evidence)
 	textList(&b, "What to do next", Next(r))
 	b.WriteByte('\n')
-	for _, where := range []struct{ name, at string }{{"Rejects", r.Rejects}, {"Warnings", r.Warnings}, {"Left", r.Undeleted}, {"Report", r.Page}, {"Figures", r.Report}} {
+	if scope := r.scope(); scope != "" {
+		fmt.Fprintf(&b, "%-8s %s\n", "Filter", scope)
+	}
+	for _, where := range []struct{ name, at string }{{"Rejects", r.Rejects}, {"Warnings", r.Warnings}, {"Left", r.Undeleted}, {"Doubtful", r.Doubts}, {"Report", r.Page}, {"Figures", r.Report}} {
 		if where.at != "" {
 			fmt.Fprintf(&b, "%-8s %s\n", where.name, where.at)
 		}

@@ -98,7 +98,7 @@ func loaded(r *report.Report) bool {
 }
 
 // writeLists writes what a person can act on: the rejected rows, the rows with
-// warnings, the records that could not be deleted.
+// warnings, the records that could not be deleted, and those left in doubt.
 func (s *Steps) writeLists(ctx context.Context, plan *Plan, t *tally, r *report.Report) (err error) {
 	if t.rejects.count > 0 {
 		if r.Rejects, err = s.writeRejects(ctx, plan, t.rejects.sorted(), r); err != nil {
@@ -113,6 +113,13 @@ func (s *Steps) writeLists(ctx context.Context, plan *Plan, t *tally, r *report.
 	if t.removal != nil {
 		if r.Undeleted, err = t.removal.store(ctx, s, plan.folder()+"undeleted.csv"); err != nil {
 			return fmt.Errorf("list what run %s could not delete: %w", plan.Start.Run, err)
+		}
+		listed := int64(0)
+		if r.Doubts, listed, err = s.writeDoubts(ctx, plan, t.removal); err != nil {
+			return fmt.Errorf("list what run %s left in doubt: %w", plan.Start.Run, err)
+		}
+		if listed < r.Doubtful {
+			r.Notes = append(r.Notes, fmt.Sprintf("The list of doubtful records has %d of %d.", listed, r.Doubtful))
 		}
 	}
 	return nil
@@ -151,7 +158,13 @@ func (s *Steps) account(plan *Plan, in FinishIn, t *tally) *report.Report {
 	}
 	if t.removal != nil {
 		removed := t.removal.Removed
-		r.Removed = &removed
+		r.Removed, r.Doubtful = &removed, t.removal.doubtful
+	}
+	if plan.Mode.Clears() {
+		r.WholeTable = len(plan.Filter) == 0
+		for _, part := range plan.Filter {
+			r.Filter = append(r.Filter, report.Condition{Column: part.Column, Value: json.RawMessage(part.Value)})
+		}
 	}
 	r.Seconds = r.Finished.Sub(r.Arrived).Seconds()
 	r.Started, r.Steps = stepTimes(plan, in, t.linking, r.Finished)

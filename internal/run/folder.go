@@ -7,7 +7,7 @@ import "fmt"
 //	runs/DESTINATION/RUN/run.json                 the decisions (Plan), written once by prepare
 //	                     load.json, link.json, clear-0.json, sweep-0.json …  the items of the Maps
 //	                     survey/clear-0           what a survey found to delete, written once
-//	                     survey/cursors/…         how far a survey is that takes several calls
+//	                     survey/cursors/…, survey/seen/…  how far a survey is that takes several calls
 //	                     survey/asked, survey/job   the service's own deletion: asked for, and how it ended
 //	                     present/epoch-…, present/PIECE/…  which keys the table has, for a mirror that sends only changes (present.go)
 //	                     cleared                  the table was seen empty: never clear again
@@ -26,7 +26,7 @@ import "fmt"
 // ATTEMPT is the attempt at prepare whose plan holds: a journal speaks of places in
 // its chunks, so it must never be read against chunks that were cut another time.
 //
-//	rejects.csv, warnings.csv, undeleted.csv, report.json, report.html    the account
+//	rejects.csv, warnings.csv, undeleted.csv, doubtful.csv, report.json, report.html    the account
 func folder(destination, run string) string {
 	return "runs/" + destination + "/" + run + "/"
 }

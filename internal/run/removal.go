@@ -23,6 +23,8 @@ type removal struct {
 	swept    bool     // all that the sweep found is done
 	keyless  int64    // records that the sweep left because their key is empty
 	since    int64    // and because they were created after the file was prepared
+	doubtful int64    // and because the file may mean them
+	doubts   []string // objects that list those, as far as there is room
 	job      *jobEnd  // nil: none has ended
 	jobOpen  bool     // one was asked for, and how it ended is not known
 }
@@ -91,6 +93,7 @@ func (s *Steps) tallyRounds(ctx context.Context, plan *Plan, purpose string, rou
 		}
 		deletes = append(deletes, d)
 		r.keyless, r.since = r.keyless+round.Keyless, r.since+round.Since
+		r.doubtful, r.doubts = r.doubtful+round.Doubtful, append(r.doubts, round.Doubts...)
 	}
 	once, err := countOnce(ctx, s.Work, deletes)
 	if err != nil {

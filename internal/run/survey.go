@@ -62,7 +62,8 @@ type survey struct {
 	fence  *fence
 	held   holder // of the epoch
 	client *dataverse.Client
-	name   string // of this call: what it writes is its own
+	name   string  // of this call: what it writes is its own
+	doubts *doubts // nil but for a sweep
 	until  time.Time
 }
 
@@ -127,6 +128,9 @@ type round struct {
 	New     int64      `json:"new,omitempty"`     // of them created since the run was prepared
 	Since   int64      `json:"since,omitempty"`   // of the new ones left although no row has their key
 	Chunks  []ChunkRef `json:"chunks,omitempty"`
+
+	Doubtful int64    `json:"doubtful,omitempty"` // of them left because another record has the same key, or nearly
+	Doubts   []string `json:"doubts,omitempty"`   // objects that list them
 }
 
 func phaseName(purpose string, n int) string { return fmt.Sprintf("%s-%d", purpose, n) }

@@ -30,6 +30,7 @@ const (
 	keepKeyless
 	keepKnown
 	keepNew
+	keepDoubtful
 )
 
 // read goes through the records under the filter and cuts deletes of those that
@@ -63,6 +64,11 @@ func (v *survey) read(ctx context.Context, phase string, columns []string, judge
 	}
 	if err := chunks.flush(); err != nil {
 		return r, nil, err
+	}
+	if v.doubts != nil {
+		if err := v.doubts.store(ctx, v, &r, next != ""); err != nil {
+			return r, nil, err
+		}
 	}
 	if r.Chunks = chunks.refs; next == "" {
 		return r, nil, nil
@@ -109,6 +115,8 @@ func (r *round) take(chunks *chunkWriter, key dataverse.KeyRow, what verdict) er
 		r.Since++
 	case keepKeyless:
 		r.Keyless++
+	case keepDoubtful:
+		r.Doubtful++
 	case keepKnown:
 		r.Known++
 	case remove:

@@ -39,11 +39,19 @@ func (v *survey) sweep(ctx context.Context) (Surveyed, error) {
 	if err != nil {
 		return Surveyed{}, err
 	}
+	if v.doubts, err = v.openDoubts(ctx, phase, len(keys.hashes)); err != nil {
+		return Surveyed{}, err
+	}
 	r, more, err := v.read(ctx, phase, v.columns(), func(record dataverse.KeyRow) verdict {
-		switch key := v.keyOf(record); {
+		key := v.keyOf(record)
+		at, mine := keys.find(key)
+		switch {
 		case len(key) == 0:
 			return keepKeyless
-		case keys.has(key):
+		case mine && v.doubts.again(at):
+			v.doubts.note(record, len(v.plan.Key))
+			return keepDoubtful
+		case mine:
 			return keep
 		case v.isNew(record):
 			return keepNew
