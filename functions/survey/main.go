@@ -1,4 +1,4 @@
-// Function survey looks what is in the target now, and says what has to be deleted.
+// Function survey looks what is in the target now, and says what has to be deleted or known before a load.
 package main
 
 import (
