@@ -321,7 +321,7 @@ func (s *selection) join(f field, name string) (*selection, error) {
 	next.alias = s.nextAlias()
 	s.joined[path] = next.alias
 	fmt.Fprintf(s.joins, " LEFT JOIN %s AS %s ON %s = %s", target.sql(), next.alias, next.col(target.id), s.col(f.column))
-	if f.column.manyTo {
+	if f.column.tells(target) {
 		fmt.Fprintf(s.joins, " AND %s.%s = '%s'", s.alias, f.column.pointsTo, target.LogicalName)
 	}
 	return &next, nil
@@ -407,7 +407,7 @@ func (s *selection) memberOf(f field, of *table, id string) (string, error) {
 		return "", err
 	}
 	sql := s.col(c) + " = " + id
-	if c.manyTo {
+	if c.tells(of) {
 		sql += fmt.Sprintf(" AND %s.%s = '%s'", s.alias, c.pointsTo, of.LogicalName)
 	}
 	return sql, nil

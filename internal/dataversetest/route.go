@@ -117,6 +117,8 @@ func (s *Server) routeMember(r *request, t *table, ref *reference, rest []odata.
 		return s.getLookup(r, ref, f, rest[1:])
 	case r.method == http.MethodGet && len(rest) == 1 && !rest[0].Keyed:
 		return s.getRows(r, s.table(f.other(t)), &membership{of: ref, field: f})
+	case r.method == http.MethodPut && len(rest) == 1 && f.holdsParties():
+		return s.putParties(r, ref, f)
 	case r.method == http.MethodGet && len(rest) == 2 && last == "$count":
 		return s.getCount(r, s.table(f.other(t)), &membership{of: ref, field: f})
 	}

@@ -50,6 +50,9 @@ func fromTraffic(err error) error {
 
 // postRow creates a record: POST /set.
 func (s *Server) postRow(r *request, t *table) (*response, error) {
+	if err := writable(t, "Create"); err != nil {
+		return nil, err
+	}
 	if err := r.user.may("Create", t); err != nil {
 		return nil, err
 	}
@@ -148,6 +151,9 @@ func (w *work) create(c *change, id string) (string, error) {
 	}
 	if err := d.insert(w.tx); err != nil {
 		return "", w.conflict(err, d)
+	}
+	if err := w.point(d, id); err != nil {
+		return "", err
 	}
 	w.tally(t).created++
 	return id, w.createNested(c, id)

@@ -10,6 +10,9 @@ import (
 
 // deleteRow deletes a record: DELETE /set(key).
 func (s *Server) deleteRow(r *request, t *table, ref *reference) (*response, error) {
+	if err := writable(t, "Delete"); err != nil {
+		return nil, err
+	}
 	if err := r.user.may("Delete", t); err != nil {
 		return nil, err
 	}
@@ -34,6 +37,12 @@ func (s *Server) deleteRow(r *request, t *table, ref *reference) (*response, err
 
 // delete removes a record, and does to those that point to it what their relationships say.
 func (w *work) delete(t *table, f *found) error {
+	if activity, at, err := w.activityOf(t, f); err != nil || activity != nil {
+		if err == nil {
+			err = w.delete(activity, at)
+		}
+		return err
+	}
 	self := identifier{t.LogicalName, f.id}
 	if w.leaving[self] {
 		return nil
@@ -57,6 +66,9 @@ func (w *work) delete(t *table, f *found) error {
 		return err
 	}
 	if err := w.trackDeletion(t, f.id); err != nil {
+		return err
+	}
+	if err := w.unpoint(t, f.id); err != nil {
 		return err
 	}
 	delete(w.exists, self)

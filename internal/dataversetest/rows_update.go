@@ -9,6 +9,9 @@ import (
 
 // patchRow updates a record or, where the headers allow it, creates it: PATCH /set(key).
 func (s *Server) patchRow(r *request, t *table, ref *reference) (*response, error) {
+	if err := writable(t, "Update"); err != nil {
+		return nil, err
+	}
 	c, err := s.readRow(r, t)
 	if err != nil {
 		return nil, err
@@ -155,7 +158,15 @@ func (w *work) update(c *change, ref *reference, f *found) error {
 	if err := d.update(w.tx, f.row); err != nil {
 		return w.conflict(err, d)
 	}
+	if err := w.repoint(d, f.id); err != nil {
+		return err
+	}
 	w.tally(t).updated++
+	for _, n := range c.nested {
+		if err := w.dropParties(t, n.field, f.id); err != nil {
+			return err
+		}
+	}
 	return w.createNested(c, f.id)
 }
 

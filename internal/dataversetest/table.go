@@ -184,7 +184,7 @@ func (t *table) addKey(sk *schema.Key) {
 }
 
 func (t *table) addNavigation() {
-	for _, r := range t.Outgoing {
+	for _, r := range t.Navigations() {
 		if c := t.byName[r.Column]; c != nil && r.Navigation != "" {
 			f := field{column: c, lookup: r, name: r.Navigation}
 			t.fields[r.Navigation] = f

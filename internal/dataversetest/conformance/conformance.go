@@ -2,7 +2,7 @@
 // nothing of who answers: the same cases run against the emulator and against an organisation.
 //
 // The cases work on tables of their own (prefix cnf), which they create and remove, and on records of their own in those;
-// the few records in account and contact are deleted at the end. Whoever runs them needs a system customizer's privileges.
+// the few records in account, contact and phonecall are deleted at the end. Whoever runs them needs a system customizer's privileges.
 package conformance
 
 import (
@@ -53,6 +53,7 @@ var topics = []struct {
 	{"refusals", refusalFacts},
 	{"keys", keyFacts},
 	{"links", linkFacts},
+	{"activities", activityFacts},
 	{"filters", filterFacts},
 	{"queries", queryFacts},
 	{"fetch", fetchFacts},

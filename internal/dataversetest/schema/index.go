@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -241,6 +243,14 @@ func (t *Table) Navigation(name string) *Relationship {
 		}
 	}
 	return nil
+}
+
+// Navigations are the lookups behind the single-valued navigation properties of this table, those of its base type included.
+func (t *Table) Navigations() []*Relationship {
+	if t.index == nil {
+		return t.Outgoing
+	}
+	return slices.Collect(maps.Values(t.index.lookups))
 }
 
 // Collection returns the one-to-many relationship behind a collection-valued navigation property of this table, or nil.
