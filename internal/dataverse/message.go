@@ -15,16 +15,17 @@ type message struct {
 	elastic bool
 }
 
-// The service has no bulk action for references.
+// The service has no bulk action for references and people.
 var (
 	upsertMultiple = &message{verb: Upsert, order: 0, name: "UpsertMultiple"}
 	createMultiple = &message{verb: Create, order: 1, name: "CreateMultiple"}
-	updateMultiple = &message{verb: Update, order: 2, name: "UpdateMultiple"}
-	deleteMultiple = &message{verb: Delete, order: 3, name: "DeleteMultiple", elastic: true}
-	associating    = &message{verb: Associate, order: 4}
-	disassociating = &message{verb: Disassociate, order: 5}
+	peopling       = &message{verb: people, order: 2} // before a state that closes the activity
+	updateMultiple = &message{verb: Update, order: 3, name: "UpdateMultiple"}
+	deleteMultiple = &message{verb: Delete, order: 4, name: "DeleteMultiple", elastic: true}
+	associating    = &message{verb: Associate, order: 5}
+	disassociating = &message{verb: Disassociate, order: 6}
 
-	messages = [...]*message{upsertMultiple, createMultiple, updateMultiple, deleteMultiple, associating, disassociating}
+	messages = [...]*message{upsertMultiple, createMultiple, peopling, updateMultiple, deleteMultiple, associating, disassociating}
 )
 
 // takes reports whether the table takes a bulk action. What is known is kept per client.

@@ -246,6 +246,8 @@ func (w *Writer) appendOperation(dst []byte, boundary string, m *message, r *rec
 		method = http.MethodDelete
 	case associating, disassociating:
 		return w.appendLink(dst, boundary, m, r)
+	case peopling:
+		return w.appendPeople(dst, boundary, r)
 	}
 	dst = w.client.openPart(dst, boundary, method)
 	dst = append(dst, w.table.Set...)

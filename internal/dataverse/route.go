@@ -88,7 +88,7 @@ func (w *Writer) check(op *Operation, r *record) (*message, error) {
 		return upsertMultiple, nil
 	case Update:
 		r.result = Updated
-		return updateMultiple, nil
+		return w.updating(op)
 	case Delete:
 		r.result = Deleted
 		return deleteMultiple, nil
@@ -138,7 +138,11 @@ func (w *Writer) place(ctx context.Context, to *route, out []Outcome) error {
 			case r.op.Do == Upsert:
 				r.result = Updated
 			}
-			to.add(messageOf(r.op.Do), r)
+			m, err := w.check(r.op, &record{})
+			if err != nil {
+				return err
+			}
+			to.add(m, r)
 		default:
 			out[r.at] = Outcome{Result: Rejected, Code: "ambiguous_key", Message: "several records of the table have this key"}
 		}

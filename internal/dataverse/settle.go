@@ -95,7 +95,7 @@ func rowRefusal(api *APIError, status int) *APIError {
 func (w *Writer) refusal(m *message, r record, e *APIError) Outcome {
 	absent := e.missing() || e.Status == http.StatusNotFound && e.structured
 	switch {
-	case m == updateMultiple && absent && w.means(r, e):
+	case (m == updateMultiple || m == peopling) && absent && w.means(r, e):
 		return notFound
 	case m == deleteMultiple && absent, m == disassociating && absent:
 		return gone(r)

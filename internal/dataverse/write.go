@@ -112,6 +112,14 @@ func (w *Writer) run(ctx context.Context, c call, out []Outcome) error {
 		return nil
 	}
 	w.sizes(c.message)
+	c, alone := w.withPeople(c)
+	if len(alone.records) > 0 {
+		err := w.inBatches(ctx, alone, out)
+		w.weigh(alone, out)
+		if err != nil || len(c.records) == 0 {
+			return err
+		}
+	}
 	bulk, err := w.takes(ctx, c.message)
 	if err != nil {
 		return err

@@ -105,6 +105,24 @@ func TestParties(t *testing.T) {
 		{"not there", email(), dest(config.Append), columns, csvRow("", "", "Hi", "who@corp"), []string{`systemuser domainname "who@corp"`}, `From: lookup_not_found`},
 		{"no id", email(), dest(config.Append), columns, csvRow("Acme", "", "Hi", ""), nil, `Firms: not_a_guid`},
 	})
+	// Those of an activity that may exist are a call of their own.
+	known := func(mode config.Mode) *config.Destination {
+		id := config.Column{From: "Id", To: "activityid"}
+		return withRules(destination(mode, "activityid"), id, subject, orEmpty(to), accounts)
+	}
+	columns = []string{"Firms", "To", "S", "Id"}
+	record := func(verb string) string { return `"` + verb + `","id":"` + idA + `","set":{"subject":"Hi"}}` }
+	replaced := func(list string) string {
+		return "\n" + `"update","set":{"email_activity_parties":[` + list + `]}}`
+	}
+	check(t, []worldCase{
+		{"replaced", email(), known(config.Upsert), columns, csvRow(idB, "a@x.org", "Hi", idA), []string{`contact emailaddress1 "a@x.org"`},
+			record("upsert") + replaced(party("account", "accounts", idB, "2")+","+party("contact", "contacts", idA, "2"))},
+		{"replaced by an update", email(), known(config.Update), columns, csvRow(idB, "", "Hi", idA), nil,
+			record("update") + replaced(party("account", "accounts", idB, "2"))},
+		{"left as they are", email(), known(config.Upsert), columns, csvRow("", "c@x.org", "Hi", idA), []string{`contact emailaddress1 "c@x.org"`}, record("upsert")},
+		{"removed", email(), cleared(known(config.Upsert)), columns, csvRow("", "", "Hi", idA), nil, record("upsert") + replaced("")},
+	})
 }
 
 // FuzzLinks: whatever stands in the cells, what is linked is valid JSON and names one record each.

@@ -53,6 +53,7 @@ type Mapping struct {
 	norm     []byte
 	scratch  []byte
 	linkSet  []byte
+	people   []byte
 	links    []dataverse.Operation
 	question []byte
 }
@@ -224,7 +225,7 @@ func (m *Mapping) nulls(c *column) config.Nulls {
 // mapApart renders what is not one member for one cell.
 func (m *Mapping) mapApart(r *row.Row, op *dataverse.Operation) *row.Reject {
 	if len(m.parties) > 0 {
-		if reject := m.mapParties(r); reject != nil {
+		if reject := m.mapParties(r, op); reject != nil {
 			return reject
 		}
 	}

@@ -159,9 +159,6 @@ func TestWorldErrors(t *testing.T) {
 	}
 	included := destination(config.Append)
 	included.Include = []string{"name", "city"}
-	parties := func(mode config.Mode, c config.Column) *config.Destination {
-		return withRules(destination(mode, "activityid"), c, config.Column{From: "activityid", To: "activityid"})
-	}
 	var got strings.Builder
 	for _, c := range []struct {
 		name    string
@@ -192,7 +189,6 @@ func TestWorldErrors(t *testing.T) {
 		{"unlike any relationship", account(), with(config.Column{From: "F", Associate: "members"}), []string{"F"}, []string{UnknownRelationship}},
 		{"relationship to another table", account(), with(config.Column{From: "F", Associate: "new_friends", Table: "contact"}), []string{"F"}, []string{TableNeeded}},
 		{"relationship and column", account(), with(config.Column{From: "F", Associate: "new_friends", To: "name"}), []string{"F"}, []string{WrongOption}},
-		{"people of an activity that exists", email(), parties(config.Upsert, config.Column{From: "To", To: "to", Table: "contact"}), []string{"activityid", "To"}, []string{NotWritable}},
 		{"people of no table", email(), with(config.Column{From: "To", To: "to"}), []string{"To"}, []string{TableNeeded}},
 		{"people without a role", email(), with(config.Column{From: "To", To: "new_people", Table: "contact"}), []string{"To"}, []string{WrongOption}},
 		{"people in another role", email(), with(config.Column{From: "To", To: "to", Party: "cc", Table: "contact"}), []string{"To"}, []string{WrongOption}},

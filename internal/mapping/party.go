@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 
+	"penstock/internal/config"
 	"penstock/internal/dataverse"
 	"penstock/internal/row"
 )
@@ -25,16 +26,8 @@ var partyColumns = map[string]string{
 }
 
 // finishParties gives a column of people its converter: one entry of the collection.
-//
-// The people of an activity that exists are replaced by a call of their own (PUT
-// to the collection), never by an update of the activity, so they are only taken
-// where every row creates a record.
 func (m *Mapping) finishParties(c *column) error {
 	rule := c.ruled()
-	if m.do != dataverse.Create {
-		return refuse(NotWritable, c.from, "the people of an activity are only written with a new one, and mode %s changes activities that exist", m.dest.Mode).
-			Advise(skipIt + ", or use mode: append")
-	}
 	role, usual := rule.Party, partyColumns[c.to.Name]
 	switch {
 	case role == "":
@@ -74,32 +67,54 @@ func (m *Mapping) peopled(c *column, name string) (*dataverse.Table, error) {
 	return m.other(c, name)
 }
 
-// mapParties writes the people of all roles as one collection.
-func (m *Mapping) mapParties(r *row.Row) *row.Reject {
-	before := len(m.set)
-	if m.set[before-1] != '{' {
-		m.set = append(m.set, ',')
+// mapParties writes the people of all roles as one collection. A new activity
+// brings them along. Those of one that may exist are replaced by a call of their
+// own, in the second pass: an update does not change them. As that call puts the
+// whole collection, a row that names anybody names all.
+func (m *Mapping) mapParties(r *row.Row, op *dataverse.Operation) *row.Reject {
+	set := &m.set
+	if m.do != dataverse.Create {
+		m.people = append(m.people[:0], '{')
+		set = &m.people
 	}
-	m.set = append(append(append(m.set, '"'), m.table.Name...), `_activity_parties":[`...)
-	first := len(m.set)
+	before := len(*set)
+	if (*set)[before-1] != '{' {
+		*set = append(*set, ',')
+	}
+	*set = append(append(append(*set, '"'), m.table.Parties()...), `":[`...)
+	first := len(*set)
 	for _, c := range m.parties {
 		reject := m.eachRecord(c, r, func(entry []byte) {
-			if bytes.Contains(m.set[first:], entry) { // named twice in one role
+			if bytes.Contains((*set)[first:], entry) { // named twice in one role
 				return
 			}
-			if len(m.set) > first {
-				m.set = append(m.set, ',')
+			if len(*set) > first {
+				*set = append(*set, ',')
 			}
-			m.set = append(m.set, entry...)
+			*set = append(*set, entry...)
 		})
 		if reject != nil {
 			return reject
 		}
 	}
-	if len(m.set) == first {
-		m.set = m.set[:before]
-		return nil
+	switch nobody := len(*set) == first; {
+	case nobody && (m.do == dataverse.Create || !m.dismisses(r)):
+		*set = (*set)[:before]
+	case m.do == dataverse.Create:
+		*set = append(*set, ']')
+	default:
+		*set = append(*set, "]}"...)
+		m.links = append(m.links, dataverse.Operation{Row: op.Row, Line: op.Line, Do: dataverse.Update, Set: *set})
 	}
-	m.set = append(m.set, ']')
 	return nil
+}
+
+// dismisses tells whether a row that names nobody leaves the activity without people.
+func (m *Mapping) dismisses(r *row.Row) bool {
+	for _, c := range m.parties {
+		if cell, _ := m.cell(c, r); cell.Kind != row.Absent && m.nulls(c) == config.ClearNulls {
+			return true
+		}
+	}
+	return false
 }
