@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"penstock/examples"
 	"penstock/internal/run"
 )
 
@@ -220,6 +221,35 @@ func TestMailsAndMeetings(t *testing.T) {
 		t.Fatalf("%+v %+v", f, f.Reason)
 	}
 	s.wantActivities("appointments", "appointment", map[string]string{"Kick-off": "0 1 5:ada 6:bob 7:jo"})
+}
+
+// The example's calls name members and clubs that its other files bring.
+func TestExampleOfActivities(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, t.TempDir())
+	read := func(name string) string {
+		data, err := examples.Files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	s.config = func() string { return read("penstock.yaml") }
+	for _, name := range []string{"clubs", "memberships"} {
+		if f := s.drop("inbox/admin/"+name+"/"+name+".csv", read(name+".csv")); f.State != run.Succeeded {
+			t.Fatalf("%s: %+v %+v", name, f, f.Reason)
+		}
+	}
+	if f := s.drop("inbox/admin/calls/calls.csv", read("calls.csv")); f.State != run.Succeeded || f.Created != 4 || f.Warned != 0 {
+		t.Fatalf("%+v %+v", f, f.Reason)
+	}
+	calls := s.activities("phonecalls", "phonecall")
+	for subject, want := range map[string]string{"welcome to the club": "1 2", "berth for the winter": "0 1", "key of the boat house": "1 1", "reminder of the general meeting": "2 0"} {
+		call := calls[subject]
+		if got := fmt.Sprint(call["statecode"], " ", len(call["phonecall_activity_parties"].([]any))); got != want || call["_regardingobjectid_value"] == nil {
+			t.Errorf("%s: state and people %s, want %s: %v", subject, got, want, call)
+		}
+	}
 }
 
 // Rule I3: what was written before its answer was lost is there once, with its people.
