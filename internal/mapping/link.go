@@ -39,6 +39,32 @@ func (m *Mapping) later(c *column) bool {
 	return err == nil && target.Table == m.table.Name
 }
 
+// Lenient is a link of the second pass that is left out where its record is
+// neither in the table nor in the file: missing: empty, which only the second pass can tell.
+type Lenient struct {
+	Link   string `json:"link"`             // the member of an update's Set, or the navigation property of an association
+	Clears bool   `json:"clears,omitempty"` // an empty cell clears the column
+}
+
+// Lenient are those of the columns known so far.
+func (m *Mapping) Lenient() (list []Lenient) {
+	for _, c := range m.linked {
+		if c.ruled().Missing == config.MissingEmpty {
+			name := string(c.prefix[1 : len(c.prefix)-len(`":`)])
+			list = append(list, Lenient{Link: name, Clears: m.nulls(c) == config.ClearNulls})
+		}
+	}
+	strict := func(c *column) bool { return c.ruled().Missing != config.MissingEmpty }
+	for i, c := range m.joined {
+		alike := func(other *column) bool { return other.to.Name == c.to.Name }
+		if c.self && !slices.ContainsFunc(m.joined[:i], alike) &&
+			!slices.ContainsFunc(m.joined, func(other *column) bool { return alike(other) && strict(other) }) {
+			list = append(list, Lenient{Link: c.to.Name})
+		}
+	}
+	return list
+}
+
 // mapSecondPass renders lookups to the table itself and the record's state.
 func (m *Mapping) mapSecondPass(r *row.Row, op *dataverse.Operation) *row.Reject {
 	m.linkSet = append(m.linkSet[:0], '{')

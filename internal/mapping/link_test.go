@@ -125,6 +125,43 @@ func TestParties(t *testing.T) {
 	})
 }
 
+// missing: empty of links that only the second pass can tell about.
+func TestLenient(t *testing.T) {
+	friends := func(from string, missing config.Missing) config.Column {
+		return config.Column{From: from, Associate: "new_friends", By: "accountnumber", Missing: missing}
+	}
+	parent := by("Parent", "parentaccountid", "", "accountnumber")
+	leads := config.Column{From: "Leads", Associate: "new_Account_Contact", By: "emailaddress1", Missing: config.MissingEmpty}
+	for _, c := range []struct {
+		name  string
+		rules []config.Column
+		want  []Lenient
+	}{
+		{"strict", []config.Column{parent, friends("F", "")}, nil},
+		{"by key", []config.Column{orEmpty(parent)}, []Lenient{{Link: "parentaccountid@odata.bind"}}},
+		{"by id", []config.Column{{From: "Parent", To: "parentaccountid", Missing: config.MissingEmpty}}, []Lenient{{Link: "parentaccountid@odata.bind"}}},
+		{"association", []config.Column{friends("F", config.MissingEmpty), friends("G", config.MissingEmpty)}, []Lenient{{Link: "new_friends"}}},
+		{"association that is strict too", []config.Column{friends("F", config.MissingEmpty), friends("G", "")}, nil},
+		{"of another table: prepare has looked", []config.Column{leads}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			key := config.Column{From: "No", To: "accountnumber"}
+			columns := []string{"No"}
+			for _, rule := range c.rules {
+				columns = append(columns, rule.From)
+			}
+			m := compileIn(t, account(), withRules(destination(config.Upsert, "accountnumber"), append([]config.Column{key}, c.rules...)...), columns...)
+			if diff := cmp.Diff(c.want, m.Lenient()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	m := compileIn(t, account(), cleared(withRules(destination(config.Append), orEmpty(parent))), "Parent")
+	if diff := cmp.Diff([]Lenient{{Link: "parentaccountid@odata.bind", Clears: true}}, m.Lenient()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // FuzzLinks: whatever stands in the cells, what is linked is valid JSON and names one record each.
 func FuzzLinks(f *testing.F) {
 	for _, s := range []string{"A-1", "a+b", "O'Neil", `"}`, "x;y", "\x00", "ä ö", "accounts(1)", "\\", "twin"} {

@@ -64,7 +64,7 @@ func (w *attempt) call(ctx context.Context, places []int) {
 		w.fail(err)
 		return
 	}
-	outcomes, err := w.writer.Write(ctx, ops)
+	outcomes, err := w.deliver(ctx, ops)
 	if err != nil {
 		w.fail(err)
 	}

@@ -205,6 +205,9 @@ func notesOf(plan *Plan, in FinishIn, t *tally) (notes []string) {
 	if t.linksLeft > 0 {
 		say("%s not made, or nobody knows.", countOf(t.linksLeft, "link or state of a written row was", "links and states of written rows were"))
 	}
+	if t.unlinked > 0 {
+		say("%s neither in the table nor in the file: as missing: empty says, written without.", countOf(t.unlinked, "row names records that are", "rows name records that are"))
+	}
 	r := t.removal
 	if r == nil {
 		return notes

@@ -12,6 +12,7 @@ import (
 	"penstock/internal/dataverse"
 	"penstock/internal/delivery"
 	"penstock/internal/fault"
+	"penstock/internal/mapping"
 	"penstock/internal/snapshot"
 	"penstock/internal/store"
 )
@@ -49,7 +50,9 @@ type Plan struct {
 	Links []ChunkRef `json:"links,omitempty"`
 
 	Options config.Options `json:"options,omitzero"`
-	MatchOn bool           `json:"match_on,omitempty"` // the operations' keys are no keys of the table: each is resolved before it is written
+	// Lenient are links that a row is written without where their record is nowhere (linkphase.go).
+	Lenient []mapping.Lenient `json:"lenient,omitempty"`
+	MatchOn bool              `json:"match_on,omitempty"` // the operations' keys are no keys of the table: each is resolved before it is written
 
 	// Of modes that clear (rules D).
 	Filter           []dataverse.KeyPart `json:"filter,omitempty"`

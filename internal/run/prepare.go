@@ -288,7 +288,7 @@ func (p *preparation) readRows(ctx context.Context) error {
 	if p.plan.Terms != nil {
 		p.plan.Terms.Mapping = m.Hash()
 	}
-	p.plan.Filter = m.Filter()
+	p.plan.Filter, p.plan.Lenient = m.Filter(), m.Lenient()
 	p.plan.SHA256, err = in.Sum(ctx, p.time.up)
 	if err == nil && p.plan.SHA256 == "" {
 		end := in.Cursor()

@@ -110,6 +110,21 @@ func (s *rejectSorter) sorted() iter.Seq2[row.Reject, error] {
 	}
 }
 
+// rows counts the rows that have a reject.
+func (s *rejectSorter) rows() (n int64, err error) {
+	last := int64(0)
+	for r, err := range s.sorted() {
+		if err != nil {
+			return 0, err
+		}
+		if r.Row != last {
+			n++
+		}
+		last = r.Row
+	}
+	return n, nil
+}
+
 func fromMemory(held []row.Reject) func() (row.Reject, error) {
 	n := 0
 	return func() (row.Reject, error) {

@@ -32,6 +32,8 @@ type tally struct {
 	rejects   *rejectSorter
 	warnings  *rejectSorter // of rows that are written, but not all that follows from them (rule C4)
 	warned    int64         // rows that have a warning
+	left      *rejectSorter // of rows that are written without a link, as the destination wishes
+	unlinked  int64         // such rows
 	linksLeft int64         // operations of the second pass that were not done, or nobody knows
 	removal   *removal      // nil in modes that remove nothing
 	since     time.Time     // failures before are another execution's
@@ -43,6 +45,7 @@ type tally struct {
 func (t *tally) close() {
 	t.rejects.close()
 	t.warnings.close()
+	t.left.close()
 	if t.removal != nil {
 		t.removal.close()
 	}
@@ -50,7 +53,7 @@ func (t *tally) close() {
 
 // tallyRun adds up what prepare and every attempt at every chunk wrote down.
 func (s *Steps) tallyRun(ctx context.Context, plan *Plan, since time.Time) (_ *tally, err error) {
-	t := &tally{since: since, rejects: newRejectSorter(s.scratch()), warnings: newRejectSorter(s.scratch())}
+	t := &tally{since: since, rejects: newRejectSorter(s.scratch()), warnings: newRejectSorter(s.scratch()), left: newRejectSorter(s.scratch())}
 	defer func() {
 		if err != nil {
 			t.close()
@@ -180,20 +183,16 @@ func (s *Steps) tallyLinks(ctx context.Context, plan *Plan, t *tally) error {
 			return err
 		}
 		t.linksLeft += n[untouched] + n[sending]
-		return s.collectServerRejects(ctx, plan, linkPhase, ref, j.states, n[rejected], t.warnings)
+		return s.collectUnlinked(ctx, plan, ref, j.states, n[rejected], t)
 	})
 	if err != nil {
 		return err
 	}
-	last := int64(0)
-	for r, err := range t.warnings.sorted() {
-		if err != nil {
-			return err
-		}
-		if r.Row != last {
-			t.warned++
-		}
-		last = r.Row
+	if t.warned, err = t.warnings.rows(); err != nil {
+		return err
+	}
+	if t.unlinked, err = t.left.rows(); err != nil {
+		return err
 	}
 	for info, err := range s.Work.List(ctx, plan.folder()+"results/"+plan.By+"/"+linkPhase+"-") {
 		if err != nil {
@@ -212,14 +211,20 @@ func (s *Steps) collectServerRejects(ctx context.Context, plan *Plan, phase stri
 		return nil
 	}
 	before := into.count
-	prefix := plan.folder() + "rejects/" + plan.By + "/" + chunkName(phase, ref.N) + ".attempt-"
-	if err := s.collectRejects(ctx, prefix, states, into); err != nil {
-		return err
-	}
-	if found := into.count - before; found != want {
+	err := s.collectRejects(ctx, rejectsOfChunk(plan, phase, ref), states, into)
+	return reasonsMissing(ref, want, into.count-before, err)
+}
+
+// rejectsOfChunk is where its attempts wrote down what the service rejected.
+func rejectsOfChunk(plan *Plan, phase string, ref ChunkRef) string {
+	return plan.folder() + "rejects/" + plan.By + "/" + chunkName(phase, ref.N) + ".attempt-"
+}
+
+func reasonsMissing(ref ChunkRef, want, found int64, err error) error {
+	if err == nil && found != want {
 		return miscount("chunk %d: %d operations were rejected but %d reasons are written down", ref.N, want, found)
 	}
-	return nil
+	return err
 }
 
 // collectRejects reads reject objects. With states, only operations that are
