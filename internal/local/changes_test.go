@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"penstock/internal/dataverse"
+	"penstock/internal/dataversetest/traffic"
 	"penstock/internal/run"
 )
 
@@ -190,5 +192,31 @@ func TestUpsertsByIDWhereTheRecordIsKnown(t *testing.T) {
 	}
 	if len(rows) != 6002 {
 		t.Errorf("%d rows", len(rows))
+	}
+	// Now that all are known no call names a record by its key: where one does, each of its rows is charged a second.
+	s.Emulator.Server.Traffic().SetCosts(traffic.Costs{Row: traffic.Duration(time.Millisecond), AlternateKey: 1000, ChargeOnly: true})
+	charged := func(destination string) (calls int, perRow float64) {
+		t.Helper()
+		s.Emulator.Server.Traffic().ResetCounters()
+		body = strings.ReplaceAll(body, ",New", ",New "+destination)
+		if f := s.drop("inbox/admin/"+destination+"/3.csv", body); f.State != run.Succeeded || f.Written != 6002 {
+			t.Fatalf("%+v %+v", f, f.Reason)
+		}
+		rows, cost := 0, 0.0
+		for _, e := range s.Emulator.Server.Traffic().Requests() {
+			if strings.HasPrefix(e.Verb, "Upsert") || strings.HasPrefix(e.Verb, "Update") {
+				calls, rows, cost = calls+1, rows+e.Rows, cost+e.Execution
+			}
+		}
+		if rows < 6002 {
+			t.Fatalf("%d rows were sent in %d calls", rows, calls)
+		}
+		return calls, cost / float64(rows)
+	}
+	if calls, cost := charged("by-id"); calls < 6 || cost > 2 {
+		t.Errorf("%d calls by id were charged %.1f ms a row", calls, cost)
+	}
+	if calls, cost := charged("others"); calls < 6 || cost < 900 {
+		t.Errorf("%d calls by key were charged %.1f ms a row", calls, cost)
 	}
 }
