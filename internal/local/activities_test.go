@@ -259,7 +259,7 @@ func TestActivitiesUnderFaultsAreThereOnce(t *testing.T) {
 			t.Parallel()
 			s := startActivities(t)
 			s.fault(text)
-			const n = 120
+			const n = 60
 			appended, known := "Subject,Caller,Called,Firm,About,State\n", "Id,Subject,Called,Firm,State\n"
 			people := []string{"ada@x.org", "bob@x.org"}
 			for i := range n {
