@@ -98,7 +98,9 @@ func (w *Writer) appendTarget(dst []byte, r record) ([]byte, error) {
 		dst = append(dst, `,"@odata.id":"`...)
 		dst = append(dst, w.table.Set...)
 		dst = append(dst, '(')
-		if dst, err = w.table.appendKey(dst, r.op.Key, "=", ","); err != nil {
+		if r.key != nil {
+			dst = append(dst, r.key...)
+		} else if dst, err = w.table.appendKey(dst, r.op.Key, "=", ","); err != nil {
 			return dst, broken(r.op, "has a key that cannot be written")
 		}
 		dst = append(dst, `)"`...)

@@ -2,6 +2,7 @@ package dataverse
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"regexp"
@@ -89,33 +90,51 @@ func literalText(value json.RawMessage) (text []byte, quoted bool, err error) {
 	return []byte(decoded), true, nil
 }
 
-// isPlain reports whether the inside of a JSON string stands for itself.
+// isPlain reports whether the inside of a JSON string stands for itself. It looks
+// at eight bytes at a time: every row has a key.
 func isPlain(inner []byte) bool {
-	for _, b := range inner {
+	const each, top = 0x0101010101010101, 0x8080808080808080
+	var special, high uint64
+	text := inner
+	for ; len(text) >= 8; text = text[8:] {
+		w := binary.LittleEndian.Uint64(text)
+		quote, backslash := w^each*'"', w^each*'\\'
+		special |= ((w - each*' ') &^ w) | ((quote - each) &^ quote) | ((backslash - each) &^ backslash)
+		high |= w
+	}
+	for _, b := range text {
 		if b < ' ' || b == '"' || b == '\\' {
 			return false
 		}
+		high |= uint64(b)
 	}
-	return utf8.Valid(inner)
+	return special&top == 0 && (high&top == 0 && high < utf8.RuneSelf || utf8.Valid(inner))
 }
 
 // appendKeyLiteral writes a key value as an OData literal, percent-encoded, fit
 // for a key URL, for @odata.id and for a $filter. A JSON string is quoted, with
 // quotes inside doubled, unless the column's type is written bare (ids, dates).
 func appendKeyLiteral(dst []byte, value json.RawMessage, bare bool) ([]byte, error) {
+	dst, _, err := appendLiteral(dst, value, bare)
+	return dst, err
+}
+
+// appendLiteral is appendKeyLiteral that also tells whether the value can stand in a key URL.
+func appendLiteral(dst []byte, value json.RawMessage, bare bool) (_ []byte, addressable bool, err error) {
 	text, quoted, err := literalText(value)
 	if err != nil {
-		return dst, err
+		return dst, false, err
 	}
+	addressable = len(text) > 0 && fitsURL(text, quoted)
 	if !quoted || bare {
 		if !bareLiteral.Match(text) {
-			return dst, errNoLiteral
+			return dst, false, errNoLiteral
 		}
-		return appendEscaped(dst, text), nil
+		return appendEscaped(dst, text), addressable, nil
 	}
 	dst = append(dst, '\'')
 	dst = appendEscaped(dst, text)
-	return append(dst, '\''), nil
+	return append(dst, '\''), addressable, nil
 }
 
 const hexDigits = "0123456789ABCDEF"
@@ -194,22 +213,30 @@ func (t *Table) keyColumn(name string) (keyColumn, bool) {
 // appendKey writes the parts of a key as they stand in a key URL's parentheses
 // or, with eq and and, in a filter.
 func (t *Table) appendKey(dst []byte, key []KeyPart, equals, separator string) ([]byte, error) {
+	dst, _, err := t.appendParts(dst, key, equals, separator)
+	return dst, err
+}
+
+// appendParts is appendKey that also tells whether the key can stand in a key URL (rule I5).
+func (t *Table) appendParts(dst []byte, key []KeyPart, equals, separator string) (_ []byte, addressable bool, err error) {
+	addressable = len(key) > 0
 	for i, part := range key {
 		column, ok := t.keyColumn(part.Column)
 		if !ok {
-			return dst, errNoLiteral
+			return dst, false, errNoLiteral
 		}
 		if i > 0 {
 			dst = append(dst, separator...)
 		}
 		dst = append(dst, column.property...)
 		dst = append(dst, equals...)
-		var err error
-		if dst, err = appendKeyLiteral(dst, part.Value, column.bare); err != nil {
-			return dst, err
+		fits := false
+		if dst, fits, err = appendLiteral(dst, part.Value, column.bare); err != nil {
+			return dst, false, err
 		}
+		addressable = addressable && fits
 	}
-	return dst, nil
+	return dst, addressable, nil
 }
 
 // Reference is a record by alternate key as it stands in @odata.bind, in

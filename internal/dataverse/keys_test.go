@@ -94,7 +94,10 @@ func FuzzKeyLiteral(f *testing.F) {
 		if err != nil {
 			t.Skip("no value that a chunk could hold")
 		}
-		literal, err := appendKeyLiteral(nil, value, false)
+		literal, addressable, err := appendLiteral(nil, value, false)
+		if alone := Addressable([]KeyPart{{Value: value}}); err == nil && addressable != alone {
+			t.Fatalf("%s can stand in a URL: %t by itself, %t on its way there", value, alone, addressable)
+		}
 		if err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}

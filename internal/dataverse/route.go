@@ -12,7 +12,7 @@ func (to *route) add(m *message, r record) { to.by[m.order] = append(to.by[m.ord
 
 // sort looks at each operation before anything is sent, and says which way it goes.
 func (w *Writer) sort(ctx context.Context, ops []Operation, out []Outcome) (to route, err error) {
-	var scratch []byte
+	var keys []byte // of all operations
 	for i := range ops {
 		op := &ops[i]
 		r := record{op: op, at: i, id: op.ID, again: op.Again}
@@ -30,12 +30,14 @@ func (w *Writer) sort(ctx context.Context, ops []Operation, out []Outcome) (to r
 			to.add(m, r)
 			continue
 		}
-		scratch, err = w.table.appendKey(scratch[:0], op.Key, "=", ",")
+		start, addressable := len(keys), false
+		keys, addressable, err = w.table.appendParts(keys, op.Key, "=", ",")
+		r.key = keys[start:len(keys):len(keys)]
 		if err != nil || len(op.Key) == 0 {
 			out[i] = Outcome{Result: Rejected, Code: "bad_key", Message: "the key has a value that no query takes"}
 			continue
 		}
-		resolve, err := w.resolves(ctx, op)
+		resolve, err := w.resolves(ctx, op, addressable)
 		switch {
 		case err != nil:
 			return to, err
@@ -104,8 +106,8 @@ func (w *Writer) check(op *Operation, r *record) (*message, error) {
 // the table. Updates are where the table takes many at once by id: a query per
 // row and one bulk call cost the service far less than an update per row, each
 // with its own look-up.
-func (w *Writer) resolves(ctx context.Context, op *Operation) (bool, error) {
-	if w.options.Match || !Addressable(op.Key) {
+func (w *Writer) resolves(ctx context.Context, op *Operation, addressable bool) (bool, error) {
+	if w.options.Match || !addressable {
 		return true, nil
 	}
 	if op.Do != Update {

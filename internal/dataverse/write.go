@@ -55,6 +55,7 @@ type record struct {
 	op      *Operation
 	at      int    // its place in the caller's slice
 	id      string // the primary id it is written by; "" is by alternate key
+	key     []byte // that key as a URL has it; nil where nobody has rendered it yet
 	withKey bool   // the key's columns belong into the body: a create of what was not found
 	again   bool   // an earlier call may have written it
 	tried   bool   // it has had its second chance
