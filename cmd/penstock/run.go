@@ -93,13 +93,15 @@ func (c *runCommand) load(ctx context.Context, s streams) (run.Finished, error) 
 	if err != nil {
 		return run.Finished{}, err
 	}
-	if err := reach(ctx, cfg, dest, connections.Connect); err != nil {
-		return run.Finished{}, err
-	}
 	shop, err := openWorkshop(c.Dir, work, cfg, connections.Connect, watch)
 	if err != nil {
 		return run.Finished{}, err
 	}
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	reached := make(chan error, 1)
+	go func() { reached <- reach(asking, cfg, dest, connections.Connect) }()
+	shop.Ready = func() error { return <-reached }
 	defer context.AfterFunc(ctx, func() {
 		watch.tell("Stopping: the calls in flight may end. The same command goes on later; Ctrl-C again stops at once.")
 	})()
@@ -159,6 +161,9 @@ func (c *runCommand) delivery(ctx context.Context) (func(context.Context, *local
 	}
 	c.Destination = start.Destination
 	return func(ctx context.Context, shop *local.Workshop) (run.Finished, error) {
+		if err := shop.Ready(); err != nil {
+			return run.Finished{}, err
+		}
 		return shop.Execute(ctx, start)
 	}, nil
 }

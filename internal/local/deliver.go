@@ -18,6 +18,9 @@ type Workshop struct {
 	Steps   *run.Steps
 	Machine *Machine
 	Locks   *Locks
+
+	// Ready is waited for before a run begins, while its files are read: what else must be known first. May be nil.
+	Ready func() error
 }
 
 // NewWorkshop makes the steps run in this process: every worker of a run ends
@@ -48,6 +51,9 @@ func (w *Workshop) DeliverFiles(ctx context.Context, paths []string, destination
 	objects, err := Gather(ctx, paths, w.Steps.Limits)
 	if err == nil {
 		err = identify(objects)
+	}
+	if err == nil && w.Ready != nil {
+		err = w.Ready()
 	}
 	if err != nil {
 		return run.Finished{}, err
