@@ -5,6 +5,7 @@
 //	go run ./bench -quick     a tenth of the rows, one round: does it work at all?
 //	go run ./bench -only sink,latency
 //	go run ./bench -only big -big-bytes 1000000000    memory for a file of gigabytes
+//	go run ./bench -only formats              the same for every format, reading and mapping alone
 //	go run ./bench -only profile -dir DIR    one run under the profilers; DIR/cpu.prof, DIR/heap.prof
 //
 // Machines are noisy, so a figure is a ratio: the contestants take turns, each
@@ -57,6 +58,7 @@ var chapters = []chapter{
 	{name: "delivery", tell: "reading files, against libraries that merely read them", run: deliveries},
 	{name: "changes", tell: "a file that was loaded before", run: changes},
 	{name: "big", tell: "a file of gigabytes", run: big, extra: true},
+	{name: "formats", tell: "files of gigabytes in every format, one after another", run: formats, extra: true},
 	{name: "profile", tell: "where the time and the memory of one run go", run: profiled, extra: true},
 }
 
@@ -65,14 +67,14 @@ func names() string {
 	for _, c := range chapters {
 		all = append(all, c.name)
 	}
-	return strings.Join(all, ", ") + "; big takes minutes, profile needs dir"
+	return strings.Join(all, ", ") + "; big and formats take minutes, profile needs dir"
 }
 
 func main() {
 	var o options
 	flag.IntVar(&o.rows, "rows", 200_000, "rows of the file")
 	flag.IntVar(&o.badRows, "bad-rows", 20_000, "rows of the files with rows that the service rejects")
-	flag.Int64Var(&o.bigBytes, "big-bytes", 5_000_000_000, "size of the file of the chapter big")
+	flag.Int64Var(&o.bigBytes, "big-bytes", 5_000_000_000, "size of the files of the chapters big and formats")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each contestant runs")
 	flag.IntVar(&o.perCall, "call", 1000, "rows in a call of the others; Penstock chooses for itself")
 	flag.IntVar(&o.inFlight, "in-flight", 8, "calls in flight, for all")

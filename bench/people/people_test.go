@@ -2,10 +2,13 @@ package people
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -92,5 +95,48 @@ func TestWriteUpTo(t *testing.T) {
 	}
 	if got := strings.Count(b.String(), "\n") - 1; got != rows || b.Len() < 10_000 || b.Len() > 10_500 || !strings.HasSuffix(b.String(), "\n") {
 		t.Errorf("%d rows told, %d there, %d bytes", rows, got, b.Len())
+	}
+}
+
+// A large file has the rows that were told, and the same people come again. (Of Parquet, whose first
+// row group is large, the bench itself counts the rows.)
+func TestFill(t *testing.T) {
+	lines := func(data []byte) (rows []string) { return strings.Split(strings.TrimSpace(string(data)), "\n") }
+	const size = 13 << 20 // of every format more than everybody once
+	for format, read := range map[Format]func(data []byte) []string{
+		CSV:       func(data []byte) []string { return lines(data)[1:] },
+		JSONLines: lines,
+		UTF16: func(data []byte) []string {
+			units := make([]uint16, len(data)/2)
+			_ = binary.Read(bytes.NewReader(data), binary.LittleEndian, units)
+			return lines([]byte(string(utf16.Decode(units))))[1:]
+		},
+		JSONArray: func(data []byte) []string {
+			var all []json.RawMessage
+			if err := json.Unmarshal(data, &all); err != nil {
+				t.Error(err)
+			}
+			rows := make([]string, len(all))
+			for i, one := range all {
+				rows[i] = string(one)
+			}
+			return rows
+		},
+	} {
+		var b bytes.Buffer
+		told, err := Fill(&b, format, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := read(b.Bytes())
+		if int64(len(rows)) != told || told < 2*fillPeople || b.Len() < size {
+			t.Fatalf("%s: %d rows told, %d there, %d bytes", format, told, len(rows), b.Len())
+		}
+		if rows[0] != rows[fillPeople] || rows[0] == rows[1] {
+			t.Errorf("%s: %q, %q … %q", format, rows[0], rows[1], rows[fillPeople])
+		}
+	}
+	if _, err := Fill(io.Discard, "DBF", size); err == nil {
+		t.Error("a file of no known format")
 	}
 }
