@@ -112,7 +112,7 @@ func (c *csvReader) judge(raw []byte, found split) error {
 
 func (c *csvReader) ragged(found int, reported bool) string {
 	if len(c.ignored) == 0 || reported {
-		return fmt.Sprintf("expected %d cells, found %d", len(c.columns), found)
+		return fmt.Sprintf("expected %s, found %d", fault.Count(len(c.columns), "cell"), found)
 	}
 	return fmt.Sprintf("expected %d cells (%d of them Penstock's own), found %d",
 		len(c.columns)+len(c.ignored), len(c.ignored), found)

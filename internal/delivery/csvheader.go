@@ -26,7 +26,7 @@ func (c *csvReader) firstRow() (raw []byte, found split, names []string, err err
 	c.split.keep(c.limits.Columns + len(row.ExtraColumns) + 1)
 	raw, found, err = c.scan()
 	if err == io.EOF {
-		return nil, found, nil, fault.New(fault.Refused, emptyFile, "the file is empty: not even a header row").At(c.in.name, 0, "")
+		return nil, found, nil, fault.New(fault.Refused, emptyFile, "the file is empty: not even a header row").At(c.in.name, 0, "").Advise(emptyAdvice)
 	}
 	if err != nil {
 		return nil, found, nil, err
@@ -41,7 +41,10 @@ func (c *csvReader) firstRow() (raw []byte, found split, names []string, err err
 	return raw, found, names, nil
 }
 
-const emptyFile = "empty_file"
+const (
+	emptyFile   = "empty_file"
+	emptyAdvice = "export it again; a file that is meant to hold no rows still needs its header"
+)
 
 // takeHeader makes the names the columns and passes over the row.
 func (c *csvReader) takeHeader(raw []byte, found split, names []string) error {
@@ -163,10 +166,11 @@ func checkNames(names []string, file string, line int) error {
 	seen := make(map[string]bool, len(names))
 	for i, name := range names {
 		if name == "" {
-			return fault.New(fault.Refused, "empty_column_name", "column %d of the header has no name", i+1).At(file, line, "")
+			return fault.New(fault.Refused, "empty_column_name", "column %d of the header has no name", i+1).At(file, line, "").
+				Advise("name it, or take it out of the file; of a file without a header say header: none")
 		}
 		if seen[name] {
-			return fault.New(fault.Refused, "duplicate_column", "the header has this column twice").At(file, line, name)
+			return fault.New(fault.Refused, "duplicate_column", "the header has this column twice").At(file, line, name).Advise("rename one of them where the file is made")
 		}
 		seen[name] = true
 	}

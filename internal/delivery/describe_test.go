@@ -72,7 +72,7 @@ func TestDescribe(t *testing.T) {
 		{delivered("a.parquet", peopleParquet(t, 0, 1)), `{"objects":["a.parquet"],"format":"parquet","columns":[{"name":"name","type":"text"},{"name":"points","type":"int64"},{"name":"since","type":"date"}],` +
 			`"evidence":["Format Parquet: the file begins with its mark."]}`},
 		{delivered("a.xlsx", sheetOf(t, []any{"n"})), `{"objects":["a.xlsx"],"format":"xlsx","header":"each","sheet":"Sheet1","columns":[{"name":"n"}],` +
-			`"evidence":["Format Excel: the file is a zip archive that holds a workbook.","Sheet \"Sheet1\": the first of 1 that are not hidden."]}`},
+			`"evidence":["Format Excel: the file is a zip archive that holds a workbook.","Sheet \"Sheet1\": the first of 1 that is not hidden."]}`},
 	} {
 		rows := mustOpenAll(t, tc.src, Hints{})
 		got, err := json.Marshal(rows.Describe())

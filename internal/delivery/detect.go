@@ -172,7 +172,7 @@ func (d *detection) workbook(ctx context.Context, o Object) error {
 		d.say("Sheet %q: the destination says so.", d.how.Sheet)
 	case len(sheets) > 0:
 		d.how.Sheet = sheets[0]
-		d.say("Sheet %q: the first of %d that are not hidden.", sheets[0], len(sheets))
+		d.say("Sheet %q: the first of %d that %s not hidden.", sheets[0], len(sheets), fault.Plural(len(sheets), "is", "are"))
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func TestDetectRefuses(t *testing.T) {
 		{"a header or not", "name,2024,x\nAda,5,7\nJo,6,8\n", Hints{}, "ambiguous_header", "header"},
 		{"old code page", "name\nM\x81ller\n", Hints{}, "ambiguous_encoding", "Windows-1252"},
 		{"Macintosh", "name\nM\x9fller K\x9aln\n", Hints{}, "", ""},
-		{"both encodings", "name\nZoë\nM\xfcller\n", Hints{}, "ambiguous_encoding", "1 are valid UTF-8 and 1 bytes are not"},
+		{"both encodings", "name\nZoë\nM\xfcller\n", Hints{}, "ambiguous_encoding", "1 is valid UTF-8 and 1 byte is not"},
 		{"HTML", "<html>", Hints{}, "unsupported_format", "HTML"},
 		{"PDF", "%PDF-1.7", Hints{}, "unsupported_format", "PDF"},
 		{"old Excel", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", Hints{}, "unsupported_format", ".xls"},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"penstock/internal/fault"
 	"penstock/internal/row"
 )
 
@@ -217,7 +218,7 @@ func (d *detection) choose(readings []*reading) (*reading, error) {
 	}
 	var alternatives []string
 	for _, r := range candidates {
-		alternatives = append(alternatives, fmt.Sprintf("a %s (%d columns)", characterName(r.dialect.delimiter()), r.cells))
+		alternatives = append(alternatives, fmt.Sprintf("a %s (%s)", characterName(r.dialect.delimiter()), fault.Count(r.cells, "column")))
 	}
 	return nil, d.ambiguous("what separates the columns is not clear", "delimiter", alternatives...)
 }
@@ -249,7 +250,7 @@ func (d *detection) nulls(r *reading) {
 	} else {
 		r.dialect.Null = `\N`
 	}
-	d.say(`Null: %d cells of the sample are \N.`, r.nulls)
+	d.say(`Null: %s of the sample %s \N.`, fault.Count(r.nulls, "cell"), fault.Plural(r.nulls, "is", "are"))
 }
 
 func (d *detection) sayDialect(r *reading) {
@@ -257,9 +258,9 @@ func (d *detection) sayDialect(r *reading) {
 	case r.cells == 1:
 		d.say("Dialect: one column, no delimiter found in the first row.")
 	default:
-		d.say("Dialect %s: %d of %d sampled rows have %d cells as the first one has.", r.dialect, r.same, r.rows+r.stray, r.cells)
+		d.say("Dialect %s: %d of %s %s %d cells as the first one has.", r.dialect, r.same, fault.Count(r.rows+r.stray, "sampled row"), fault.Plural(r.same, "has", "have"), r.cells)
 	}
 	if r.stray > 0 {
-		d.say("%d sampled rows break the quoting rules and will be rejected.", r.stray)
+		d.say("%s %s the quoting rules and will be rejected.", fault.Count(r.stray, "sampled row"), fault.Plural(r.stray, "breaks", "break"))
 	}
 }

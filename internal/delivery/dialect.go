@@ -59,7 +59,7 @@ func (d Dialect) check() error {
 		switch {
 		case s.value == "" || s.setting == "quote" && s.value == NoQuote:
 		case len(s.value) != 1 || s.value[0] >= 0x80:
-			return bad(s.setting, "it must be one ASCII character, not %d bytes", len(s.value))
+			return bad(s.setting, "it must be one ASCII character, not %s", fault.Count(len(s.value), "byte"))
 		case strings.ContainsAny(s.value, "\n\r\x00\\"):
 			return bad(s.setting, "a line end, a NUL and a backslash cannot be it")
 		}

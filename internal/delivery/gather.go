@@ -80,7 +80,8 @@ func gatherFolder(ctx context.Context, from Lister, o Object, limits Limits) ([]
 		}
 	}
 	if len(parts) == 0 {
-		return nil, fault.New(fault.Refused, "nothing_delivered", "the folder that the object completes has no data").At(o.Key, 0, "")
+		return nil, fault.New(fault.Refused, "nothing_delivered", "the folder that the object completes has no data").At(o.Name(), 0, "").
+			Advise("files must lie beside it, not in folders below, and be there before it")
 	}
 	return parts, checkSource(Source{Objects: parts}, limits)
 }
@@ -114,7 +115,7 @@ func gatherManifest(ctx context.Context, from Lister, o Object, limits Limits) (
 			return nil, err
 		}
 		if p.Size >= 0 && parts[i].Size != p.Size {
-			return nil, fault.New(fault.Refused, "delivery_changed", "the file has %d bytes and its manifest says %d", parts[i].Size, p.Size).
+			return nil, fault.New(fault.Refused, "delivery_changed", "the file has %s and its manifest says %d", fault.Count(parts[i].Size, "byte"), p.Size).
 				At(p.Name(), 0, "").Advise("unload again")
 		}
 		parts[i].Rows = p.Rows
@@ -146,7 +147,7 @@ func ParseManifest(data []byte, manifest Object) ([]Object, error) {
 		return nil, refuse("bad_manifest", "the manifest is not the JSON that UNLOAD writes").Because(err)
 	}
 	if len(parts) == 0 {
-		return nil, refuse("nothing_delivered", "the manifest names no files")
+		return nil, refuse("nothing_delivered", "the manifest names no files").Advise("unload again; a query without rows delivers nothing")
 	}
 	seen := map[string]bool{}
 	for i := range parts {

@@ -18,6 +18,7 @@ type Limits struct {
 	ObjectBytes int64 // of one object, unpacked
 	Ratio       int64 // how many times larger unpacking may make an object
 	GroupBytes  int64 // Parquet: of one row group, unpacked
+	PageBytes   int64 // Parquet: of the pages and dictionaries that all columns hold at a time, unpacked
 	StringBytes int64 // Excel: of the table of texts that all sheets share
 }
 
@@ -33,6 +34,7 @@ var DefaultLimits = Limits{
 	ObjectBytes: 256 << 30,
 	Ratio:       300,
 	GroupBytes:  512 << 20,
+	PageBytes:   128 << 20,
 	StringBytes: 32 << 20,
 }
 
@@ -53,6 +55,7 @@ func (l Limits) orDefault() Limits {
 		{&l.ObjectBytes, &DefaultLimits.ObjectBytes},
 		{&l.Ratio, &DefaultLimits.Ratio},
 		{&l.GroupBytes, &DefaultLimits.GroupBytes},
+		{&l.PageBytes, &DefaultLimits.PageBytes},
 		{&l.StringBytes, &DefaultLimits.StringBytes},
 	} {
 		if *field.limit <= 0 {
@@ -74,19 +77,23 @@ func (l Limits) rowTooLong(file string, line int) *fault.Error {
 }
 
 func (l Limits) fieldTooLong(file string, line int, column string) *fault.Error {
-	return fault.New(fault.Refused, "field_too_long", "the cell is longer than %d bytes", l.FieldBytes).At(file, line, column)
+	return fault.New(fault.Refused, "field_too_long", "the cell is longer than %d bytes", l.FieldBytes).At(file, line, column).
+		Advise("no column of a table takes so much: shorten it, or leave the column out of the file")
 }
 
 func (l Limits) tooManyColumns(file string, line int) *fault.Error {
-	return fault.New(fault.Refused, "too_many_columns", "the file has more than %d columns", l.Columns).At(file, line, "")
+	return fault.New(fault.Refused, "too_many_columns", "the file has more than %d columns", l.Columns).At(file, line, "").
+		Advise("no table has so many: leave out those that are not loaded")
 }
 
 func (l Limits) headerTooLong(file string, line int) *fault.Error {
-	return fault.New(fault.Refused, "header_too_long", "the column names are longer than %d bytes together", l.HeaderBytes).At(file, line, "")
+	return fault.New(fault.Refused, "header_too_long", "the column names are longer than %d bytes together", l.HeaderBytes).At(file, line, "").
+		Advise("is the first row a header at all? If not, say header: none")
 }
 
 func (l Limits) nestedTooDeep(file string, line int) *fault.Error {
-	return fault.New(fault.Refused, "nested_too_deep", "objects and arrays are nested more than %d deep", l.Nesting).At(file, line, "")
+	return fault.New(fault.Refused, "nested_too_deep", "objects and arrays are nested more than %d deep", l.Nesting).At(file, line, "").
+		Advise("columns of a table take no objects: flatten them where the file is made")
 }
 
 // beyond says whether a row of which n bytes and no end have been seen is too long. The last of them may be the CR of its line end.

@@ -166,7 +166,7 @@ func (r *Rows) leave() error {
 		r.streams[r.object] = nil
 	}
 	if got := r.number - r.before; o.Rows > 0 && got != o.Rows {
-		return fault.New(fault.Refused, "rows_missing", "the manifest promises %d rows and the file has %d", o.Rows, got).
+		return fault.New(fault.Refused, "rows_missing", "the manifest promises %s and the file has %d", fault.Count(o.Rows, "row"), got).
 			At(o.Name(), 0, "").Advise("deliver it again, whole; if texts hold line ends, unload as CSV or Parquet")
 	}
 	return nil

@@ -62,7 +62,7 @@ func beginTable(r *Rows, object int) (partReader, error) {
 func (t *tableReader) enter(object int) error {
 	o := t.r.src.Objects[object]
 	if o.Size == 0 {
-		return fault.New(fault.Refused, emptyFile, "the file is empty").At(o.Name(), 0, "")
+		return fault.New(fault.Refused, emptyFile, "the file is empty").At(o.Name(), 0, "").Advise("export it again")
 	}
 	file, err := openRemembering(t.r.ctx, t.r.src.From, o)
 	if err != nil {
@@ -84,7 +84,7 @@ func openTable(file io.ReaderAt, o Object, how *Detected, limits Limits) (table,
 		codes := xlsx.Codes{RaggedRow: CodeRaggedRow, CellError: CodeCellError, NoDate: CodeNoDate, BadEncoding: CodeBadEncoding, Merged: CodeMergedCell}
 		return xlsx.Open(file, o.Size, o.Name(), options, limits.workbook(), codes)
 	}
-	bounds := parquet.Bounds{Columns: limits.Columns, FieldBytes: limits.FieldBytes, GroupBytes: limits.GroupBytes}
+	bounds := parquet.Bounds{Columns: limits.Columns, FieldBytes: limits.FieldBytes, GroupBytes: limits.GroupBytes, PageBytes: limits.PageBytes}
 	return parquet.Open(file, o.Size, o.Name(), bounds, parquet.Codes{BadEncoding: CodeBadEncoding})
 }
 

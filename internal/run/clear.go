@@ -124,7 +124,7 @@ func (v *survey) verify(ctx context.Context, rounds []round, removed int64) (Sur
 		return orNothing(more), err
 	}
 	if next.Known > 0 && !v.plan.LeaveUndeletable {
-		return Surveyed{}, fault.New(fault.Refused, "undeletable", "%d records of table %s cannot be deleted, so it cannot be cleared", next.Known, v.plan.Table.Name).
+		return Surveyed{}, fault.New(fault.Refused, "undeletable", "%s of table %s cannot be deleted, so it cannot be cleared", fault.Count(next.Known, "record"), v.plan.Table.Name).
 			Advise("undeleted.csv in the run's folder says which and why; put that right and load the file again, or set leave_undeletable of the destination to leave them")
 	}
 	if next.Records == 0 {

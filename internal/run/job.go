@@ -144,7 +144,7 @@ func (v *survey) await(status dataverse.JobStatus) (*Surveyed, error) {
 		return nil, fault.New(fault.Refused, "job_not_finished", "the bulk deletion of table %s had not ended after %d looks", v.plan.Table.Name, surveyWaits).
 			Advise("see what holds the system job up, or cancel it; then let the run go on")
 	}
-	return v.wait(fmt.Sprintf("the service's bulk deletion has deleted %d records", status.Deleted)), nil
+	return v.wait(fmt.Sprintf("the service's bulk deletion has deleted %s", fault.Count(status.Deleted, "record"))), nil
 }
 
 // jobStatus tells whether every job that a mark may stand for has ended, and what they did together.

@@ -222,7 +222,7 @@ func (f *references) inquiry(s subject) *inquiry {
 
 // ask lets the service compare: each value is a query, many to a call.
 func (f *references) ask(ctx context.Context, w *wanted) error {
-	f.say("looking up %d values of %s in table %s", len(w.values), w.column, w.table.Name)
+	f.say("looking up %s of %s in table %s", fault.Count(len(w.values), "value"), w.column, w.table.Name)
 	questions, keys := make([]question, 0, len(w.values)), make([][]dataverse.KeyPart, 0, len(w.values))
 	for q, value := range w.values {
 		questions, keys = append(questions, q), append(keys, []dataverse.KeyPart{{Column: w.column, Value: value}})

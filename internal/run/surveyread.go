@@ -56,7 +56,7 @@ func (v *survey) read(ctx context.Context, phase string, columns []string, judge
 				return err
 			}
 		}
-		v.tell("%d records read, %d of them to delete", r.Read, r.Records)
+		v.tell("%s read, %d of them to delete", countOf(r.Read, "record", "records"), r.Records)
 		return nil
 	})
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"penstock/internal/fault"
 )
 
 // Found is an encoding and why it is thought to be the one; or the alternatives, when it is not clear.
@@ -77,19 +79,21 @@ func narrow(sample []byte) Found {
 	}
 	switch {
 	case bad == 0 && good == 0:
-		return Found{Encoding: UTF8, Why: fmt.Sprintf("the first %d bytes are plain ASCII", len(sample))}
+		return Found{Encoding: UTF8, Why: fmt.Sprintf("the first %s %s plain ASCII", fault.Count(len(sample), "byte"), fault.Plural(len(sample), "is", "are"))}
 	case bad == 0:
-		return Found{Encoding: UTF8, Why: fmt.Sprintf("%d characters beyond ASCII in the first %d bytes are valid", good, len(sample))}
+		return Found{Encoding: UTF8, Why: fmt.Sprintf("%s beyond ASCII in the first %d bytes %s valid", fault.Count(good, "character"), len(sample), fault.Plural(good, "is", "are"))}
 	case good >= 10*bad:
-		return Found{Encoding: UTF8, Why: fmt.Sprintf("%d characters beyond ASCII are valid and %d bytes are not", good, bad)}
+		return Found{Encoding: UTF8, Why: fmt.Sprintf("%d characters beyond ASCII are valid and %s not", good, bytesAre(bad))}
 	case good*10 <= bad && 20*undefined <= bad && 2*odd <= bad:
-		return Found{Encoding: Windows1252, Why: fmt.Sprintf("%d bytes are not UTF-8, and all but %d are characters of it", bad, undefined)}
+		return Found{Encoding: Windows1252, Why: fmt.Sprintf("%s not UTF-8, and all but %d are characters of it", bytesAre(bad), undefined)}
 	}
 	return Found{
-		Why:          fmt.Sprintf("of the characters beyond ASCII, %d are valid UTF-8 and %d bytes are not", good, bad),
+		Why:          fmt.Sprintf("of the characters beyond ASCII, %d %s valid UTF-8 and %s not", good, fault.Plural(good, "is", "are"), bytesAre(bad)),
 		Alternatives: []string{"UTF-8 with broken characters", "Windows-1252", "an encoding that is not supported"},
 	}
 }
+
+func bytesAre(n int) string { return fault.Count(n, "byte") + fault.Plural(n, " is", " are") }
 
 // between says that a byte stands between letters, where Windows-1252 has few characters below 0xA0 to
 // put, and the old code pages of DOS and the Macintosh have their letters.

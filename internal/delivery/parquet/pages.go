@@ -19,7 +19,11 @@ type pageCheck struct {
 	packed   int64
 	unpacked int64
 	rows     int64
+
+	page, dictionary int64 // unpacked: what the library holds of this column
 }
+
+func (p *pageCheck) held() int64 { return p.page + p.dictionary }
 
 // headerSlack is what pages may be larger than their column says: some writers count without headers.
 const headerSlack = 64 << 10
@@ -54,19 +58,24 @@ func (p *pageCheck) next() error {
 		}
 		p.offset += int64(header.CompressedPageSize)
 		if header.Type != format.DictionaryPage {
+			p.page = int64(header.UncompressedPageSize)
 			return nil
 		}
+		p.dictionary = int64(header.UncompressedPageSize)
 	}
 	return nil
 }
 
-// all checks every header, for seeking, which reads pages that nobody sees.
+// all checks every header, for seeking, which reads pages that nobody sees. The largest one counts for all of them.
 func (p *pageCheck) all() error {
+	largest := p.page
 	for p.offset < p.end {
 		if err := p.next(); err != nil {
 			return err
 		}
+		largest = max(largest, p.page)
 	}
+	p.page = largest
 	return nil
 }
 

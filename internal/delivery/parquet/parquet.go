@@ -1,4 +1,4 @@
-// Package parquet reads Parquet files with a flat schema row by row, in memory bounded by a row group.
+// Package parquet reads Parquet files with a flat schema row by row, holding one page of each column at a time.
 package parquet
 
 import (
@@ -19,6 +19,7 @@ type Bounds struct {
 	Columns    int
 	FieldBytes int
 	GroupBytes int64 // of one row group, unpacked
+	PageBytes  int64 // of the pages and dictionaries that are held at a time, one of each for every column, unpacked
 }
 
 // Codes of the rejects that Reader gives; they are the caller's.
@@ -125,7 +126,7 @@ func (f *Reader) checkFooter(r io.ReaderAt, size int64) error {
 	return nil
 }
 
-// checkGroups refuses row groups that could take more memory than there is: a page may be as large as its row group.
+// checkGroups refuses row groups that are larger than any page should make them.
 func (f *Reader) checkGroups() error {
 	for i, group := range f.file.Metadata().RowGroups {
 		size, unpacked := group.TotalByteSize, int64(0)
@@ -212,7 +213,8 @@ func (f *Reader) cell(i int, v *pq.Value) error {
 
 func (f *Reader) checkText(i int, text []byte) error {
 	if len(text) > f.bounds.FieldBytes {
-		return fault.New(fault.Refused, "field_too_long", "the cell is longer than %d bytes", f.bounds.FieldBytes).At(f.name, f.row.Line, f.names[i])
+		return fault.New(fault.Refused, "field_too_long", "the cell is longer than %d bytes", f.bounds.FieldBytes).At(f.name, f.row.Line, f.names[i]).
+			Advise("no column of a table takes so much: shorten it, or leave the column out of the file")
 	}
 	ascii := true
 	for _, b := range text {
@@ -287,7 +289,7 @@ func (f *Reader) fill(c *column, i int) error {
 				}
 			}
 			c.release()
-			if err := c.check.next(); err != nil {
+			if err := f.checkPage(c); err != nil {
 				return err
 			}
 			page, err := c.pages.ReadPage()
@@ -300,6 +302,24 @@ func (f *Reader) fill(c *column, i int) error {
 			c.page, c.values = page, page.Values()
 		}
 	})
+}
+
+// checkPage looks at the column's next page before the library makes room for it. Engines end a page at
+// about a megabyte, but some write all of a row group into one, or a dictionary of all its values.
+func (f *Reader) checkPage(c *column) error {
+	if err := c.check.next(); err != nil {
+		return err
+	}
+	held := int64(0)
+	for i := range f.columns {
+		held += f.columns[i].check.held()
+	}
+	if held <= f.bounds.PageBytes {
+		return nil
+	}
+	return f.refuse("pages_too_large", "row group %d of the Parquet file has pages and dictionaries of %d MiB side by side, unpacked, and at most %d can be read",
+		f.group+1, held>>20, f.bounds.PageBytes>>20).
+		Advise("write pages of a megabyte (parquet.page.size, data_page_size) and no dictionary of values that do not repeat, or smaller row groups")
 }
 
 func (c *column) release() {

@@ -20,7 +20,7 @@ import (
 	"penstock/internal/row"
 )
 
-var bounds = Bounds{Columns: 1000, FieldBytes: 1 << 20, GroupBytes: 512 << 20}
+var bounds = Bounds{Columns: 1000, FieldBytes: 1 << 20, GroupBytes: 512 << 20, PageBytes: 128 << 20}
 
 // written is a file with the columns and rows given; a nil is a null.
 func written(t testing.TB, columns []node, rows [][]pq.Value, options ...pq.WriterOption) []byte {
@@ -263,11 +263,44 @@ func TestRefused(t *testing.T) {
 	wantRefused(t, "a large row group", err, "row_group_too_large")
 	_, err = Open(bytes.NewReader(data), int64(len(data)), "people", Bounds{Columns: 1, GroupBytes: 1 << 30}, Codes{})
 	wantRefused(t, "many columns", err, "too_many_columns")
-	f, err := Open(bytes.NewReader(data), int64(len(data)), "people", Bounds{Columns: 10, FieldBytes: 5, GroupBytes: 1 << 30}, Codes{})
+	f, err := Open(bytes.NewReader(data), int64(len(data)), "people", Bounds{Columns: 10, FieldBytes: 5, GroupBytes: 1 << 30, PageBytes: 1 << 20}, Codes{})
 	if err == nil {
 		_, err = readAll(f)
 	}
 	wantRefused(t, "a long cell", err, "field_too_long")
+}
+
+// What counts is what is held at a time: a row group of many small pages is read, one large page or a
+// large dictionary is not.
+func TestLargePages(t *testing.T) {
+	var rows [][]pq.Value
+	for i := range 4000 {
+		rows = append(rows, []pq.Value{pq.ValueOf(fmt.Sprintf("value %06d", i)), pq.ValueOf(fmt.Sprintf("another %06d", i))})
+	}
+	plain := []node{{"a", pq.String()}, {"b", pq.String()}}
+	read := func(columns []node, skip int64, options ...pq.WriterOption) error {
+		data := written(t, columns, rows, options...)
+		f, err := Open(bytes.NewReader(data), int64(len(data)), "people", Bounds{Columns: 10, FieldBytes: 100, GroupBytes: 1 << 20, PageBytes: 50 << 10}, Codes{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := f.Skip(skip); err != nil {
+			return err
+		}
+		_, err = readAll(f)
+		return err
+	}
+	if err := read(plain, 0, pq.PageBufferSize(8<<10)); err != nil {
+		t.Errorf("small pages: %v", err)
+	}
+	if err := read(plain, 3000, pq.PageBufferSize(8<<10)); err != nil {
+		t.Errorf("small pages, from the middle: %v", err)
+	}
+	wantRefused(t, "large pages", read(plain, 0, pq.PageBufferSize(1<<20)), "pages_too_large")
+	wantRefused(t, "large pages, from the middle", read(plain, 10, pq.PageBufferSize(1<<20)), "pages_too_large")
+	dictionaries := []node{{"a", pq.Encoded(pq.String(), &pq.RLEDictionary)}, {"b", pq.Encoded(pq.String(), &pq.RLEDictionary)}}
+	wantRefused(t, "large dictionaries", read(dictionaries, 0, pq.PageBufferSize(8<<10)), "pages_too_large")
 }
 
 type failing struct {
@@ -295,7 +328,7 @@ func FuzzParquet(f *testing.F) {
 	f.Add(numbered(f, 3))
 	f.Add(numbered(f, 40, pq.MaxRowsPerRowGroup(20), pq.DataPageVersion(1)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := Open(bytes.NewReader(data), int64(len(data)), "people", Bounds{Columns: 20, FieldBytes: 1 << 10, GroupBytes: 1 << 20}, Codes{})
+		r, err := Open(bytes.NewReader(data), int64(len(data)), "people", Bounds{Columns: 20, FieldBytes: 1 << 10, GroupBytes: 1 << 20, PageBytes: 1 << 20}, Codes{})
 		if err == nil {
 			for n := 0; err == nil && n < 10000; n++ {
 				_, err = r.Next()

@@ -58,7 +58,8 @@ func (f *Reader) describe() error {
 		return f.refuse("no_columns", "the Parquet file has no columns")
 	}
 	if len(schema)-1 > f.bounds.Columns {
-		return f.refuse("too_many_columns", "the file has more than %d columns", f.bounds.Columns)
+		return f.refuse("too_many_columns", "the file has more than %d columns", f.bounds.Columns).
+			Advise("no table has so many: leave out those that are not loaded")
 	}
 	for i := range schema[1:] {
 		element := &schema[i+1]

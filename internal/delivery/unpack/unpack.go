@@ -198,8 +198,8 @@ func (a *anywhere) failed() error {
 
 // OpenArchive looks into a zip file: a workbook, or exactly one file.
 func OpenArchive(r io.ReaderAt, size int64, name string, bounds Bounds) (*Archive, error) {
-	refuse := func(code, format string, args ...any) (*Archive, error) {
-		return nil, fault.New(fault.Refused, code, format, args...).At(name, 0, "")
+	refuse := func(code, advice, format string, args ...any) (*Archive, error) {
+		return nil, fault.New(fault.Refused, code, format, args...).At(name, 0, "").Advise("%s", advice)
 	}
 	in := &anywhere{r: r}
 	z, err := zip.NewReader(in, size)
@@ -207,10 +207,10 @@ func OpenArchive(r io.ReaderAt, size int64, name string, bounds Bounds) (*Archiv
 		return nil, in.failed()
 	}
 	if errors.Is(err, zip.ErrFormat) {
-		return refuse("cut_short", "the file begins as a zip archive and does not end as one")
+		return refuse("cut_short", "deliver it again, whole", "the file begins as a zip archive and does not end as one")
 	}
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) { // nothing is written under an entry's name
-		return refuse("broken_compression", "the zip archive is damaged")
+		return refuse("broken_compression", "pack it again", "the zip archive is damaged")
 	}
 	a := &Archive{name: name, bounds: bounds, in: in, size: size}
 	files := 0
@@ -228,11 +228,13 @@ func OpenArchive(r io.ReaderAt, size int64, name string, bounds Bounds) (*Archiv
 	case a.Workbook:
 		return a, nil
 	case files != 1:
-		return refuse("not_one_file", "the zip archive holds %d files; it must hold exactly one", files)
+		return refuse("not_one_file", "pack each file by itself; files of one delivery go into a folder with a manifest or _SUCCESS",
+			"the zip archive holds %d files; it must hold exactly one", files)
 	case a.entry.Flags&1 != 0:
-		return refuse("encrypted", "the file in the zip archive has a password")
+		return refuse("encrypted", "pack it without one: permissions of the inbox say who may read it", "the file in the zip archive has a password")
 	case a.entry.Method != zip.Store && a.entry.Method != zip.Deflate:
-		return refuse("unsupported_compression", "the zip archive uses compression method %d; only store and deflate can be read", a.entry.Method)
+		return refuse("unsupported_compression", "pack it with deflate, or use gzip or zstd",
+			"the zip archive uses compression method %d; only store and deflate can be read", a.entry.Method)
 	}
 	return a, nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"penstock/internal/fault"
 	"penstock/internal/row"
 )
 
@@ -81,14 +82,16 @@ func Open(r io.ReaderAt, size int64, name string, o Options, bounds Bounds, code
 func (x *Reader) begin(o Options) error {
 	err := x.readRow()
 	if err == io.EOF {
-		return x.book.refuse("empty_file", "the sheet %q is empty: not even a header row", x.sheet.name)
+		return x.book.refuse("empty_file", "the sheet %q is empty: not even a header row", x.sheet.name).
+			Advise("save the workbook with its rows on the first sheet, or say which one has them: sheet")
 	}
 	if err != nil {
 		return err
 	}
 	width := x.cells[len(x.cells)-1].column + 1
 	if width > x.book.bounds.Columns {
-		return x.book.refuse("too_many_columns", "the file has more than %d columns", x.book.bounds.Columns)
+		return x.book.refuse("too_many_columns", "the file has more than %d columns", x.book.bounds.Columns).
+			Advise("no table has so many: leave out those that are not loaded")
 	}
 	if o.NoHeader {
 		x.first, x.columns = true, o.Names
@@ -150,7 +153,7 @@ func (x *Reader) Next() (*row.Row, error) {
 	for _, c := range x.cells {
 		text := x.scratch[c.start:c.end:c.end]
 		if c.column >= len(x.out) {
-			x.refuse(x.codes.RaggedRow, "", fmt.Sprintf("cell %s is beyond the header's %d columns", place(c.column, x.line), len(x.out)))
+			x.refuse(x.codes.RaggedRow, "", fmt.Sprintf("cell %s is beyond the header's %s", place(c.column, x.line), fault.Count(len(x.out), "column")))
 			continue
 		}
 		x.out[c.column] = row.Cell{Kind: c.kind, Text: text}
@@ -223,6 +226,9 @@ func (x *Reader) wrong(err error) error {
 	return x.book.broken(x.sheet.part, err)
 }
 
+// maxLine is the last row that a sheet has in Excel. Other programs write on, and Excel would not show it.
+const maxLine = 1 << 20
+
 // rowCells reads a row from behind its opening tag to its closing one.
 func (x *Reader) rowCells(start xml.StartElement) error {
 	line := x.line + 1
@@ -232,6 +238,9 @@ func (x *Reader) rowCells(start xml.StartElement) error {
 			return fmt.Errorf("row %q follows row %d", text, x.line)
 		}
 		line = n
+	}
+	if line > maxLine {
+		return x.book.refuse("too_many_rows", "the sheet has more than %d rows, which is what Excel can hold", maxLine).At(x.book.name, line, "").Advise(asCSV)
 	}
 	x.line = line
 	x.cells, x.scratch = x.cells[:0], x.scratch[:0]
@@ -283,7 +292,7 @@ func (x *Reader) cell(column int, start xml.StartElement) error {
 			case "f":
 				formula = true
 			case "is":
-				text, err := richText(x.decoder, "is")
+				text, err := richText(nil, x.decoder, "is")
 				if err != nil {
 					return err
 				}
@@ -418,7 +427,7 @@ func (x *Reader) addMerged(tag string) error {
 		return nil // one cell, or nothing
 	}
 	if len(x.merged) == maxMerged {
-		return x.book.refuse("too_many_merged", "the sheet has more than %d merged areas", maxMerged).Advise("save the sheet as CSV UTF-8")
+		return x.book.refuse("too_many_merged", "the sheet has more than %d merged areas", maxMerged).Advise(asCSV)
 	}
 	x.merged = append(x.merged, m)
 	return nil

@@ -3,6 +3,7 @@ package xlsx
 
 import (
 	"archive/zip"
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -49,6 +50,9 @@ type sheet struct {
 	part   string
 	hidden bool
 }
+
+// asCSV is the way out of every bound of a workbook.
+const asCSV = "save the sheet as CSV UTF-8, which has no such bound"
 
 const bookPart = "xl/workbook.xml"
 
@@ -121,13 +125,14 @@ func (b *book) open(part string) (io.ReadCloser, error) {
 		return nil, b.broken("it has no "+part, nil)
 	}
 	if f.Flags&1 != 0 {
-		return nil, b.refuse("encrypted", "the workbook has a password")
+		return nil, b.refuse("encrypted", "the workbook has a password").Advise("save it without one: permissions of the inbox say who may read it")
 	}
 	body, err := f.Open()
 	if err != nil {
 		return nil, b.broken(part, err)
 	}
-	return &limited{ReadCloser: body, left: b.bounds.SheetBytes, err: b.refuse("object_too_large", "a part of the workbook is larger than %d bytes when it is unpacked", b.bounds.SheetBytes)}, nil
+	return &limited{ReadCloser: body, left: b.bounds.SheetBytes,
+		err: b.refuse("object_too_large", "a part of the workbook is larger than %d bytes when it is unpacked", b.bounds.SheetBytes).Advise(asCSV)}, nil
 }
 
 // limited refuses a part that does not end.
@@ -250,21 +255,48 @@ func (b *book) pick(name string) (sheet, error) {
 	return sheet{}, b.refuse("no_sheet", "the workbook has no sheet %q", name).Advise("it has %s", strings.Join(names[:min(len(names), 20)], ", "))
 }
 
-// stringTable is the texts that all sheets share.
+// stringTable is the texts that all sheets share. A full block is cut to its size and never moves again:
+// one slice for all would be copied as it grows, and be there twice.
 type stringTable struct {
+	blocks []stringBlock
+	size   int64
+}
+
+type stringBlock struct {
 	text []byte
 	ends []uint32
 }
 
+const blockStrings = 4096
+
+func (t *stringTable) add(text []byte) {
+	last := len(t.blocks) - 1
+	if last < 0 || len(t.blocks[last].ends) == blockStrings {
+		if last >= 0 {
+			t.blocks[last].text = bytes.Clone(t.blocks[last].text)
+		}
+		t.blocks = append(t.blocks, stringBlock{ends: make([]uint32, 0, blockStrings)})
+		last++
+	}
+	b := &t.blocks[last]
+	b.text = append(b.text, text...)
+	b.ends = append(b.ends, uint32(len(b.text)))
+	t.size += int64(len(text)) + 4
+}
+
 func (t *stringTable) at(i int) ([]byte, bool) {
-	if i < 0 || i >= len(t.ends) {
+	if i < 0 || i/blockStrings >= len(t.blocks) {
+		return nil, false
+	}
+	b := &t.blocks[i/blockStrings]
+	if i %= blockStrings; i >= len(b.ends) {
 		return nil, false
 	}
 	start := uint32(0)
 	if i > 0 {
-		start = t.ends[i-1]
+		start = b.ends[i-1]
 	}
-	return t.text[start:t.ends[i]:t.ends[i]], true
+	return b.text[start:b.ends[i]:b.ends[i]], true
 }
 
 const stringsPart = "xl/sharedStrings.xml"
@@ -273,27 +305,23 @@ func (b *book) readStrings() error {
 	if b.files[stringsPart] == nil {
 		return nil
 	}
-	return b.elements(stringsPart, func(d *xml.Decoder, e xml.StartElement) error {
+	var text []byte
+	return b.elements(stringsPart, func(d *xml.Decoder, e xml.StartElement) (err error) {
 		if e.Name.Local != "si" {
 			return nil
 		}
-		text, err := richText(d, "si")
-		if err != nil {
+		if text, err = richText(text[:0], d, "si"); err != nil {
 			return err
 		}
-		b.strings.text = append(b.strings.text, text...)
-		b.strings.ends = append(b.strings.ends, uint32(len(b.strings.text)))
-		if int64(len(b.strings.text)+4*len(b.strings.ends)) > b.bounds.StringBytes {
-			return b.refuse("strings_too_large", "the workbook's table of texts has more than %d MiB", b.bounds.StringBytes>>20).
-				Advise("save the sheet as CSV UTF-8")
+		if b.strings.add(text); b.strings.size > b.bounds.StringBytes {
+			return b.refuse("strings_too_large", "the workbook's table of texts has more than %d MiB", b.bounds.StringBytes>>20).Advise(asCSV)
 		}
 		return nil
 	})
 }
 
-// richText joins the texts t of an element that has begun, without those for pronunciation.
-func richText(d *xml.Decoder, end string) ([]byte, error) {
-	var text []byte
+// richText adds the texts t of an element that has begun, without those for pronunciation.
+func richText(text []byte, d *xml.Decoder, end string) ([]byte, error) {
 	inText, phonetic := false, 0
 	for {
 		token, err := d.RawToken()

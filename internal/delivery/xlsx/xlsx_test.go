@@ -279,6 +279,7 @@ func TestOtherWritersFiles(t *testing.T) {
 			`<row r="3"><c r="A3" t="e"><v>#N/A</v></c></row><row r="4"><c r="A4" t="d"><v>2026-03-01</v></c></row></sheetData></worksheet>`,
 			[][]string{{"2", "y"}, {"3", "#N/A", "!3 a cell_error: cell A3 holds the error #N/A"}, {"4", "2026-03-01"}}, ""},
 		{"a text that is not there", `<worksheet><sheetData><row><c t="s"><v>7</v></c></row></sheetData></worksheet>`, nil, "broken_file"},
+		{"a row beyond Excel's last", `<worksheet><sheetData><row><c t="s"><v>0</v></c></row><row r="1048576"><c t="s"><v>0</v></c></row><row><c><v>1</v></c></row></sheetData></worksheet>`, nil, "too_many_rows"},
 		{"no number", `<worksheet><sheetData><row><c><v>x</v></c></row></sheetData></worksheet>`, nil, "broken_file"},
 		{"rows out of order", `<worksheet><sheetData><row r="2"><c><v>1</v></c></row><row r="1"><c><v>1</v></c></row></sheetData></worksheet>`, nil, "broken_file"},
 		{"no end", `<worksheet><sheetData><row r="2"><c><v>1</v></c></row>`, nil, "broken_file"},
@@ -296,6 +297,29 @@ func TestOtherWritersFiles(t *testing.T) {
 		}
 		if diff := cmp.Diff(tc.want, rows); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", tc.name, err, diff)
+		}
+	}
+}
+
+// Texts are found wherever they stand in the table.
+func TestManyTexts(t *testing.T) {
+	var sheet, shared strings.Builder
+	const texts = 2*blockStrings + 7
+	sheet.WriteString("<worksheet><sheetData>")
+	shared.WriteString("<sst>")
+	for i := range texts {
+		fmt.Fprintf(&sheet, `<row><c t="s"><v>%d</v></c></row>`, texts-1-i)
+		fmt.Fprintf(&shared, "<si><t>text %d</t></si>", i)
+	}
+	sheet.WriteString("</sheetData></worksheet>")
+	shared.WriteString("</sst>")
+	columns, rows := rowsOf(t, bookOf(t, sheet.String(), shared.String()), Options{})
+	if len(rows) != texts-1 || columns[0] != fmt.Sprint("text ", texts-1) {
+		t.Fatalf("%d rows below %q", len(rows), columns)
+	}
+	for i, r := range rows {
+		if want := fmt.Sprint("text ", texts-2-i); r[1] != want {
+			t.Fatalf("row %d holds %q, not %q", i+1, r[1], want)
 		}
 	}
 }
