@@ -86,6 +86,34 @@ func TestOnlyChangesAreSent(t *testing.T) {
 	}
 }
 
+// Rows of JSON say the same in whatever order, and a column that only some files have concerns only the rows that have it.
+func TestColumnsThatComeAndGo(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, t.TempDir())
+	s.config = func() string { return changesConfig }
+	for i, step := range []struct {
+		name, body         string
+		written, unchanged int64
+	}{
+		{"1.jsonl", `{"emailaddress1":"a@x.org","lastname":"A","firstname":"Ada"}
+{"emailaddress1":"b@x.org","lastname":"B"}
+{"emailaddress1":"c@x.org","lastname":"C"}`, 3, 0},
+		{"2.jsonl", `{"lastname":"B","emailaddress1":"b@x.org"}
+{"emailaddress1":"a@x.org","firstname":"Ada","lastname":"A"}
+{"lastname":"C","jobtitle":"Captain","emailaddress1":"c@x.org"}`, 1, 2},
+		{"3.jsonl", `{"emailaddress1":"b@x.org","lastname":"B"}
+{"jobtitle":"Captain","emailaddress1":"c@x.org","lastname":"C"}`, 0, 2},
+		// What was written last counts: without a job title the row says something else.
+		{"4.csv", "lastname,emailaddress1\nB,b@x.org\nC,c@x.org\n", 1, 1},
+		{"5.csv", "emailaddress1,lastname\nB@x.org,B\nc@x.org,C\n", 0, 2},
+	} {
+		f := s.drop("inbox/admin/people/"+step.name, step.body)
+		if f.State != run.Succeeded || f.Written != step.written || f.Unchanged != step.unchanged || f.Read != f.Written+f.Unchanged {
+			t.Fatalf("file %d: %+v %+v", i+1, f, f.Reason)
+		}
+	}
+}
+
 // A row that the service rejected is sent again, unchanged as it is.
 func TestRejectedRowsAreSentAgain(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"slices"
+	"strings"
 
 	"penstock/internal/dataverse"
 )
@@ -31,13 +32,18 @@ func (m *Mapping) Layout() Layout {
 // the next call of Map.
 func (m *Mapping) Values() ([]Extent, bool) { return m.extents, m.bare }
 
-// arrange finds the columns that are one member of Set for one cell.
+// arrange finds the columns that are one member of Set for one cell. They have the
+// file's order, in which its reader looks for what is wrong; where rows are
+// compared with earlier files' they have the same order for every file (rule H1).
 func (m *Mapping) arrange() {
 	m.laid = m.laid[:0:0]
 	for _, c := range slices.Concat(m.columns, m.made) {
 		if c.to != nil && !c.isKey && !c.apart && m.do != dataverse.Delete {
 			m.laid = append(m.laid, c)
 		}
+	}
+	if m.dest.OnlyChanges {
+		slices.SortStableFunc(m.laid, func(a, b *column) int { return strings.Compare(a.to.Name, b.to.Name) })
 	}
 	m.extents = make([]Extent, len(m.laid))
 }

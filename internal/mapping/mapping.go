@@ -112,21 +112,18 @@ func (m *Mapping) Columns() []Used {
 }
 
 // Hash tells mappings apart that would write different things for the same
-// rows: table, mode, key, filter, how cells are read and each column's rule. The
-// order of the file's columns does not count.
+// rows: table, mode, key, filter, how cells are read and each column's rule. Which
+// columns the file has, and in which order, does not count: what each row says of
+// them is in its mark, and a file of JSON has those that its rows happen to name.
 func (m *Mapping) Hash() string {
 	var rules []string
-	for _, c := range slices.Concat(m.columns, m.made) {
-		if c.to == nil {
-			continue
-		}
-		rule := c.ruled()
+	for _, rule := range m.dest.Columns {
 		rule.Line, rule.PII = 0, false
 		text, _ := json.Marshal(rule) // of texts and flags: always marshals
-		rules = append(rules, fmt.Sprintf("%q %q %q %s", c.from, c.to.Name, c.to.Type, text))
+		rules = append(rules, string(text))
 	}
 	slices.Sort(rules)
-	text, _ := json.Marshal([]any{"mapping/2", m.table.Name, m.dest.Mode, m.dest.Key, m.dest.MatchOn, m.filter, m.dest.Values, rules})
+	text, _ := json.Marshal([]any{"mapping/3", m.table.Name, m.dest.Mode, m.dest.Key, m.dest.MatchOn, m.filter, m.dest.Values, rules})
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
