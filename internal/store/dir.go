@@ -312,7 +312,7 @@ func (d *DirStore) syncDir(dir string) error {
 		return err
 	}
 	defer f.Close()
-	return f.Sync()
+	return syncFolder(f)
 }
 
 // Delete removes the object and the directories that it leaves empty, so that a
