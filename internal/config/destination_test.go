@@ -146,7 +146,7 @@ func TestLayouts(t *testing.T) {
 		"YYYY年MM月DD日 HH时":            "",
 		"\u00a0DD.MM.YYYY":           "",
 		"DD.MM.YYYY HH":              "",
-		"DD.MM.YY":                   "has YY, which is no part of a date",
+		"DD.MM.YY":                   "has YY: a year of two digits could be of any century, so the file must hold all four, YYYY",
 		"dd.MM.yyyy":                 "has dd, which is no part of a date",
 		"DD MMMM YYYY":               "has MMMM, which is no part of a date",
 		"DD de MM YYYY":              "has d, which is no part of a date",

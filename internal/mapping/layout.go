@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"penstock/internal/config"
 )
 
 // layout is how dates, or dates and times, are written: what stands in a cell from left to right.
@@ -20,102 +22,18 @@ type part struct {
 	text   string
 }
 
-// isoLayout stands for the forms that are read without any layout.
-const isoLayout = "ISO"
-
-// widths are the runs that mean something.
-var widths = map[byte][]int{
-	'Y': {4}, 'M': {1, 2, 3}, 'D': {1, 2}, 'H': {1, 2}, 'h': {1, 2}, 'm': {1, 2}, 's': {1, 2},
-	'S': {1, 2, 3, 4, 5, 6, 7, 8, 9}, 'A': {1}, 'Z': {1},
-}
-
-const layoutLetters = "letters are YYYY, MM or M or MMM (Jan), DD or D, HH or H, hh or h with A (AM, PM), mm or m, ss or s, SSS (fractions), Z (offset); [brackets] hold text"
-
 // parseLayout reads a layout such as DD.MM.YYYY HH:mm. What is wrong comes back as text.
 func parseLayout(text string) (l layout, wrong string) {
-	if text == isoLayout {
-		return layout{}, ""
-	}
-	for rest := text; rest != ""; {
-		var p part
-		if p, rest, wrong = nextPart(rest); wrong != "" {
-			return l, wrong
-		}
-		l.parts = append(l.parts, p)
-	}
-	return l, l.check()
-}
-
-// nextPart takes the first part off.
-func nextPart(text string) (p part, rest, wrong string) {
-	if text[0] == '[' {
-		inner, rest, closed := strings.Cut(text[1:], "]")
-		if !closed {
-			return p, "", "a [ is not closed"
-		}
-		return part{text: inner}, rest, ""
-	}
-	known, isLetter := widths[text[0]]
-	if !isLetter {
-		end := 1
-		for end < len(text) && text[end] != '[' && widths[text[end]] == nil {
-			end++
-		}
-		return part{text: text[:end]}, text[end:], ""
-	}
-	p = part{letter: text[0], width: len(text) - len(strings.TrimLeft(text, text[:1]))}
-	run := text[:p.width]
-	for _, w := range known {
-		if w == p.width {
-			return p, text[p.width:], ""
-		}
-	}
-	if p.letter == 'Y' {
-		return p, "", run + " is no year: a year of two digits could be of any century, so write YYYY, and have the file hold all four"
-	}
-	return p, "", run + " means nothing: " + layoutLetters
-}
-
-// check refuses layouts that leave something to guess.
-func (l *layout) check() (wrong string) {
-	has := map[byte]int{}
-	for i, p := range l.parts {
-		if p.letter == 0 {
+	parts, wrong := config.ParseLayout(text)
+	for _, p := range parts {
+		if p.Letter == 0 {
+			l.parts = append(l.parts, part{text: p.Text})
 			continue
 		}
-		if has[p.letter]++; has[p.letter] > 1 {
-			return fmt.Sprintf("%c stands in it twice (text goes into [brackets])", p.letter)
-		}
-		if i+1 < len(l.parts) && p.growing() && l.parts[i+1].continues(p) {
-			return fmt.Sprintf("nothing stands between %s and what follows, and it has no fixed number of digits: use two letters, or a separator",
-				strings.Repeat(string(p.letter), p.width))
-		}
+		l.parts = append(l.parts, part{letter: p.Letter, width: len(p.Text)})
+		l.time = l.time || p.Letter == 'H' || p.Letter == 'h'
 	}
-	l.time = has['H']+has['h'] > 0
-	switch {
-	case has['Y'] == 0 || has['M'] == 0 || has['D'] == 0:
-		return "it needs a year, a month and a day: " + layoutLetters
-	case has['H'] > 0 && has['h'] > 0:
-		return "H counts hours to 24 and h to 12: keep one of them"
-	case (has['h'] > 0) != (has['A'] > 0):
-		return "h and A (AM, PM) belong together; without A, hours are H"
-	case has['m'] > 0 && !l.time, has['s'] > has['m'], has['S'] > has['s'], has['Z'] > 0 && !l.time:
-		return "it has a part of a time without the larger one before it: hours, minutes, seconds, fractions; Z needs hours"
-	}
-	return ""
-}
-
-// growing tells whether a part may have more or fewer digits.
-func (p part) growing() bool {
-	return p.width == 1 && strings.IndexByte("MDHhms", p.letter) >= 0 || p.letter == 'S' || p.letter == 'Z'
-}
-
-// continues tells whether a part may begin with what the one before could take for its own.
-func (p part) continues(before part) bool {
-	if p.letter == 0 {
-		return p.text == "" || isDigit(p.text[0]) || before.letter == 'Z' && p.text[0] == ':'
-	}
-	return p.letter != 'A' && p.letter != 'Z' && (p.letter != 'M' || p.width != 3)
+	return l, wrong
 }
 
 // parse reads a cell that fits the layout from end to end and names a moment that exists.

@@ -104,7 +104,7 @@ func newCalendar(layouts []string, zone string) (c calendar, wrong string) {
 	for _, text := range layouts {
 		l, wrong := parseLayout(text)
 		if wrong != "" {
-			return c, fmt.Sprintf("the layout %q cannot be used: %s", text, wrong)
+			return c, fmt.Sprintf("the layout %q %s", text, wrong)
 		}
 		c.layouts = append(c.layouts, l)
 	}

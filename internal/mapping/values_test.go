@@ -19,7 +19,7 @@ func TestSettingsThatMakeNoSense(t *testing.T) {
 		{config.Values{Decimal: ",", Thousands: ","}, `decimal and thousands are both ","`},
 		{config.Values{True: []string{"ja"}, False: []string{" JA"}}, `stands in both lists`},
 		{config.Values{True: []string{" "}}, `empty word`},
-		{config.Values{Dates: []string{"DD.MM.YY"}}, `the layout "DD.MM.YY" cannot be used: YY is no year`},
+		{config.Values{Dates: []string{"DD.MM.YY"}}, `the layout "DD.MM.YY" has YY`},
 		{config.Values{Zone: "Europe/Atlantis"}, `there is no time zone "Europe/Atlantis"`},
 		{config.Values{Zone: "Local"}, `there is no time zone "Local"`},
 	} {
