@@ -331,7 +331,7 @@ func (p *preparation) compile(ctx context.Context, in *input, names *references)
 		err = m.Extend(columns)
 	}
 	if err != nil {
-		return nil, err
+		return nil, p.withoutHeader(columns, err)
 	}
 	m.Find = names.find
 	if first && !p.open {

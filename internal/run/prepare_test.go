@@ -688,6 +688,28 @@ func TestEmptyFileDoesNotEmptyATable(t *testing.T) {
 	}
 }
 
+// A file whose first row is no header has columns 1, 2, 3: that no column of the destination is called so is
+// not what the person who dropped it should read.
+func TestFileWithoutAHeader(t *testing.T) {
+	const body = "ada@example.org,Ada,1990-02-03\nbo@example.org,Bo,1991-02-03\n"
+	for destination, code := range map[string]string{
+		"table: contact\nmode: upsert\nkey: emailaddress1":                                                                                    "no_header",
+		"table: contact\nmode: upsert\nkey: emailaddress1\ncolumns: {Mail: emailaddress1, First: firstname, Born: birthdate}":                 "no_header",
+		"table: contact\nmode: upsert\nkey: emailaddress1\nheader: none\ncolumns: {\"1\": emailaddress1, \"2\": firstname, \"4\": birthdate}": "unmapped_column",
+		"table: contact\nmode: upsert\nkey: emailaddress1\nnames: [emailaddress1, forename, birthdate]":                                       "unknown_column",
+		"table: contact\nmode: upsert\nkey: emailaddress1\nnames: [emailaddress1, firstname, birthdate]":                                      "",
+		"table: contact\nmode: upsert\nkey: emailaddress1\nheader: none\ncolumns: {\"1\": emailaddress1, \"2\": firstname, \"3\": birthdate}": "",
+	} {
+		got := newDesk(t, destination).prepare("people.csv", []byte(body))
+		if codeOf(got.Reason) != code {
+			t.Errorf("%s: %+v, want %q", destination, got.Reason, code)
+		}
+		if code == "no_header" && (!strings.Contains(got.Reason.Message, "header") || got.Reason.File == "" || !strings.Contains(got.Reason.Advice, "names")) {
+			t.Errorf("%s: %+v", destination, got.Reason)
+		}
+	}
+}
+
 func codeOf(r *Reason) string {
 	if r == nil {
 		return ""
