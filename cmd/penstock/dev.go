@@ -65,6 +65,9 @@ func (c *devCommand) Run(ctx context.Context, hurry haste, s streams) error {
 		}
 	})
 	<-ctx.Done()
+	for _, folder := range stack.Waiting() {
+		fmt.Fprintf(s.err, "penstock: nothing was done with %s: no manifest or _SUCCESS came\n", printable(folder))
+	}
 	fmt.Fprintln(s.out, "Ending: runs in progress may end. Ctrl-C again stops them.")
 	defer context.AfterFunc(hurry, func() { fmt.Fprintln(s.out, "Stopping: calls in flight may end. Ctrl-C again stops at once.") })()
 	drop.Wait()
@@ -121,7 +124,7 @@ type developer struct {
 // start opens the stack with everything that it tells going to this person.
 func (d *developer) start(o local.StackOptions) (stack *local.Stack, err error) {
 	ready := make(chan struct{})
-	o.Progress, o.Ignored = d.watch.see, d.ignored
+	o.Progress, o.Ignored, o.Waiting = d.watch.see, d.ignored, d.waiting
 	// A run that an earlier start left unfinished may end before the stack is known here.
 	o.Ended = func(start run.Start, f run.Finished, err error) { <-ready; d.ended(start, f, err) }
 	if d.stack, err = local.StartStack(o); err != nil {
@@ -186,6 +189,13 @@ func (d *developer) ignored(key, why string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	fmt.Fprintf(d.err, "penstock: nothing is done with %s: %s\n", printable(key), why)
+}
+
+// waiting tells of a delivery in several files, which somebody must complete.
+func (d *developer) waiting(folder string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fmt.Fprintf(d.out, "%s waits for its manifest or _SUCCESS, which comes last and starts the run\n", printable(folder))
 }
 
 // ended tells how a run ended. Several may be in progress, so it names the file.

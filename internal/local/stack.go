@@ -45,6 +45,7 @@ type StackOptions struct {
 	Progress  func(run.Progress)
 	Ended     func(run.Start, run.Finished, error) // a run came to its end
 	Ignored   func(key, why string)                // an upload starts nothing; nil for nobody
+	Waiting   func(folder string)                  // the first part of a delivery came; nil for nobody
 	Emulator  dataversetest.Options                // its File is set by the stack
 	Clock     dataverse.Clock                      // of the client's waits; nil is the wall clock
 }
@@ -61,6 +62,7 @@ type Stack struct {
 	shop        *Workshop
 	connections *run.Connections
 	objects     *s3.Client
+	parts       waiting
 
 	ready   chan struct{}   // closed when events can be taken, or never will be
 	ctx     context.Context // of the runs
@@ -192,8 +194,12 @@ func (s *Stack) created(e bucket.Event) error {
 	if err != nil {
 		return err
 	}
+	key := event.Detail.Object.Key
 	if received.State == run.Ignored && s.options.Ignored != nil {
-		s.options.Ignored(event.Detail.Object.Key, received.Why)
+		s.options.Ignored(key, received.Why)
+	}
+	if folder := s.parts.see(key); folder != "" && s.options.Waiting != nil {
+		s.options.Waiting(folder)
 	}
 	return nil
 }
@@ -252,6 +258,9 @@ func (s *Stack) resume() error {
 	}
 	return nil
 }
+
+// Waiting names the folders whose parts no manifest or marker has completed, of those that came since the start.
+func (s *Stack) Waiting() []string { return s.parts.left() }
 
 // Objects is a client of the embedded S3.
 func (s *Stack) Objects() *s3.Client { return s.objects }

@@ -84,6 +84,7 @@ func (s *Steps) Receive(ctx context.Context, event Event) (Received, error) {
 	case role == delivery.Aside:
 		return Received{State: Ignored, Why: "it is what an engine keeps for itself"}, nil
 	case role == delivery.Part && !ownFolder(o.Key):
+		s.log().Info("part received", "destination", match[2]) // whoever looks for its run finds that nothing has completed it
 		return Received{State: Partly}, nil
 	case role == delivery.Part && partName.MatchString(path.Base(o.Key)):
 		return s.ignore(event, "its name is that of one part of several: they need a folder of their own, with a manifest or _SUCCESS"), nil
