@@ -26,6 +26,7 @@ row before the first is written, and tells what became of each.
   penstock run people.csv -d members   load one file with the destination "members"
   penstock resume RUN                  go on with a run that did not come to its end
   penstock check sales                 is the connection "sales" ready to be written to?
+  penstock forget members              delete what is remembered of rows, which counts as personal data
   penstock dev                         the whole stack on this machine; drop files, watch them land
   penstock emulator                    only the Dataverse emulator
 
@@ -39,6 +40,7 @@ type cli struct {
 	Run      runCommand      `cmd:"" help:"Load files into a destination, on this machine, without AWS."`
 	Rows     rowsCommand     `cmd:"" help:"Show what is in files: format, dialect, columns, and each row as JSON."`
 	Resume   resumeCommand   `cmd:"" help:"Go on with a run that did not come to its end."`
+	Forget   forgetCommand   `cmd:"" help:"Delete what only_changes remembers of a destination's rows."`
 	Dev      devCommand      `cmd:"" help:"Keep the whole stack up on this machine: S3, state machine, Dataverse emulator."`
 	Check    checkCommand    `cmd:"" help:"Test a connection: sign-in, environment, tables, privileges."`
 	Emulator emulatorCommand `cmd:"" help:"Keep only the Dataverse emulator up."`
