@@ -2,24 +2,16 @@ package run
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"maps"
 	"math/rand/v2"
-	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,279 +19,8 @@ import (
 
 	"penstock/internal/config"
 	"penstock/internal/dataverse"
-	"penstock/internal/dataversetest"
-	"penstock/internal/delivery"
-	"penstock/internal/fault"
 	"penstock/internal/mapping"
-	"penstock/internal/row"
-	"penstock/internal/snapshot"
-	"penstock/internal/store"
 )
-
-// A desk prepares files for destinations of one connection, to an emulator.
-type desk struct {
-	*Steps
-	t       testing.TB
-	client  *dataverse.Client
-	server  *dataversetest.Server
-	yaml    string // of the destination
-	start   Start
-	mu      sync.Mutex
-	notes   []string
-	elapsed time.Duration // each look at the clock takes as long
-	clock   time.Time
-}
-
-func newDesk(t testing.TB, destination string) *desk {
-	t.Helper()
-	server, host := emulator()
-	d := &desk{t: t, server: server, yaml: destination, client: dial(t, host), clock: time.Now()}
-	d.Steps = &Steps{Work: &memory{objects: map[string][]byte{}}, Inbox: delivery.Files{}, Scratch: t.TempDir(), Limits: delivery.DefaultLimits,
-		Config:  d.config,
-		Connect: func(context.Context, *config.Connection) (*dataverse.Client, error) { return d.client, nil },
-		Now: func() time.Time {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			d.clock = d.clock.Add(d.elapsed)
-			return d.clock
-		},
-		Progress: func(p Progress) {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			if p.Note != "" {
-				d.notes = append(d.notes, p.Note)
-			}
-		}}
-	return d
-}
-
-// memory is a store without a disk.
-type memory struct {
-	mu      sync.Mutex
-	objects map[string][]byte
-}
-
-func (s *memory) Open(_ context.Context, key string) (io.ReadCloser, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	body, there := s.objects[key]
-	if !there {
-		return nil, store.ErrNotExist
-	}
-	return io.NopCloser(bytes.NewReader(body)), nil
-}
-
-func (s *memory) Put(_ context.Context, key string, body io.ReadSeeker) error {
-	data, err := io.ReadAll(body)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.objects[key] = data
-	return err
-}
-
-func (s *memory) Create(_ context.Context, key string, body []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if there, is := s.objects[key]; is && !bytes.Equal(there, body) {
-		return store.ErrExists
-	}
-	s.objects[key] = bytes.Clone(body)
-	return nil
-}
-
-func (s *memory) Note(ctx context.Context, key string, body []byte) error {
-	return s.Create(ctx, key, body)
-}
-
-func (s *memory) List(_ context.Context, prefix string) iter.Seq2[store.Info, error] {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var found []store.Info
-	for _, key := range slices.Sorted(maps.Keys(s.objects)) {
-		if strings.HasPrefix(key, prefix) {
-			found = append(found, store.Info{Key: key, Size: int64(len(s.objects[key]))})
-		}
-	}
-	return func(yield func(store.Info, error) bool) {
-		for _, info := range found {
-			if !yield(info, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (s *memory) Delete(_ context.Context, key string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.objects, key)
-	return nil
-}
-
-// emulator is one for all tests: preparing only reads.
-var emulator = sync.OnceValues(func() (*dataversetest.Server, *httptest.Server) {
-	server, err := dataversetest.New(dataversetest.Options{})
-	if err != nil {
-		panic(err)
-	}
-	return server, httptest.NewTLSServer(server)
-})
-
-func dial(t testing.TB, host *httptest.Server) *dataverse.Client {
-	t.Helper()
-	user := dataversetest.DefaultUser
-	text, _ := json.Marshal(map[string]string{"client_id": user.ClientID, "client_secret": user.Secrets[0]})
-	credentials, err := dataverse.ParseCredential(text, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(host.Certificate())
-	client, err := dataverse.Open(dataverse.Options{URL: host.URL, Authority: host.URL, Tenant: "contoso.example",
-		RootCAs: roots, AllowCustomHost: true, Credentials: credentials})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	return client
-}
-
-func (d *desk) config(context.Context) (*config.Config, error) {
-	return config.Parse([]byte("connections:\n  sales: {environment: {region: crm4, name: contoso}, tenant: contoso.example, credential: env:X}\n"+
-		"destinations:\n  d:\n    connection: sales\n    "+strings.ReplaceAll(strings.TrimSpace(d.yaml), "\n", "\n    ")+"\n"), "penstock.yaml")
-}
-
-// deliver begins a run of a file.
-func (d *desk) deliver(name string, body []byte) Start {
-	d.t.Helper()
-	path := filepath.Join(d.t.TempDir(), name)
-	if err := os.WriteFile(path, body, 0o600); err != nil {
-		d.t.Fatal(err)
-	}
-	d.start = Start{V: 1, Run: "r-" + attemptID(), Destination: "d", Arrived: arrived,
-		Delivery: Delivery{ID: "sha256:x", Objects: []delivery.Object{{Key: path, Size: int64(len(body))}}}}
-	return d.start
-}
-
-// prepare prepares a file in one go.
-func (d *desk) prepare(name string, body []byte) *made {
-	d.t.Helper()
-	start := d.deliver(name, body)
-	prepared, err := d.Prepare(d.t.Context(), PrepareIn{Start: start})
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return d.made(prepared)
-}
-
-// made is what prepare left behind, as text, so that two ways to the same can be compared.
-type made struct {
-	*Plan
-	Load, Links []string
-	Marks       []snapshot.Mark
-	Hashes      []uint64
-	Reasons     []row.Reject
-}
-
-func (d *desk) made(prepared Prepared) *made {
-	d.t.Helper()
-	plan, err := d.readPlan(d.t.Context(), d.start.Destination, d.start.Run)
-	if err != nil || plan == nil {
-		d.t.Fatalf("no plan: %v", err)
-	}
-	if diff := cmp.Diff(plan.prepared(), prepared); diff != "" {
-		d.t.Errorf("the plan says otherwise than prepare (-plan +said):\n%s", diff)
-	}
-	m := &made{Plan: plan}
-	for _, ref := range plan.Chunks {
-		m.Load = append(m.Load, d.lines(ref)...)
-		if ref.Marks != "" {
-			marks, err := snapshot.DecodeMarks(d.object(ref.Marks))
-			if err != nil || len(marks) != ref.Operations {
-				d.t.Errorf("%d marks of %d operations, %v", len(marks), ref.Operations, err)
-			}
-			m.Marks = append(m.Marks, marks...)
-		}
-	}
-	for _, ref := range plan.Links {
-		m.Links = append(m.Links, d.lines(ref)...)
-	}
-	if plan.Rejects != "" {
-		for line := range strings.Lines(string(d.object(plan.Rejects + "000000"))) {
-			var r row.Reject
-			if err := json.Unmarshal([]byte(line), &r); err != nil {
-				d.t.Fatal(err)
-			}
-			m.Reasons = append(m.Reasons, r)
-		}
-		slices.SortFunc(m.Reasons, func(a, b row.Reject) int { return int(a.Row - b.Row) })
-	}
-	if plan.Keys != "" {
-		set, err := readKeys(d.t.Context(), d.Work, plan.Keys)
-		if err != nil {
-			d.t.Fatal(err)
-		}
-		m.Hashes = set.hashes
-	}
-	if plan.State == Proven && int64(len(m.Load)+len(m.Reasons)) != plan.Rows.Read || int64(len(m.Reasons)) != plan.Rows.Rejected {
-		d.t.Errorf("%d operations and %d rejects of %+v", len(m.Load), len(m.Reasons), plan.Rows)
-	}
-	return m
-}
-
-// lines are a chunk's operations, each as an object, whatever its shape in the chunk.
-func (d *desk) lines(ref ChunkRef) []string {
-	d.t.Helper()
-	c, err := readChunk(d.t.Context(), d.Work, ref) // which proves the hash and the count
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer c.release()
-	var lines []string
-	err = c.all(func(i int, op *dataverse.Operation) error {
-		if len(c.of) > 0 {
-			lines = append(lines, string(appendLink(nil, op, c.of[i])))
-			return nil
-		}
-		lines = append(lines, string(appendOperation(nil, op)))
-		return nil
-	})
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return lines
-}
-
-func (d *desk) object(key string) []byte {
-	d.t.Helper()
-	data, err := store.ReadAll(d.t.Context(), d.Work, key, 1<<30)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return data
-}
-
-// samePrepared compares what two preparations of one file made, but for how chunks were cut and what is called after the attempt.
-func samePrepared(t *testing.T, want, got *made) {
-	t.Helper()
-	for _, m := range []*made{want, got} {
-		if m.State != Proven {
-			t.Fatalf("%s: %+v", m.State, m.Reason)
-		}
-	}
-	ignored := cmp.FilterPath(func(p cmp.Path) bool {
-		return slices.Contains([]string{"By", "Start", "PreparedAt", "Seconds", "Chunks", "Links", "Keys", "Rejects"}, p.Last().String()[1:])
-	}, cmp.Ignore())
-	if diff := cmp.Diff(want.Plan, got.Plan, ignored); diff != "" {
-		t.Errorf("plan (-want +got):\n%s", diff)
-	}
-	for name, pair := range map[string][2]any{"load": {want.Load, got.Load}, "marks": {want.Marks, got.Marks},
-		"keys": {want.Hashes, got.Hashes}, "rejects": {want.Reasons, got.Reasons}} {
-		if diff := cmp.Diff(pair[0], pair[1]); diff != "" {
-			t.Errorf("%s (-want +got):\n%.2000s", name, diff)
-		}
-	}
-}
 
 // mixed is a file of contacts as real life has them: keys that come again, empty keys, cells and rows that are wrong.
 func mixed(rows int) []byte {
@@ -373,15 +94,6 @@ func (d *desk) one(name string, body []byte) (lines map[int64]string, rejected m
 		latest[key] = r.Number
 		lines[r.Number] = string(appendOperation(nil, &op))
 	}
-}
-
-func (d *desk) organisation() string {
-	d.t.Helper()
-	me, err := d.client.WhoAmI(d.t.Context())
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return me.OrganizationID
 }
 
 const mirrored = "table: contact\nmode: mirror\nkey: emailaddress1\nallow_whole_table: true\nrejects: {max_percent: 90}"
@@ -487,130 +199,6 @@ func TestColumnsThatComeLater(t *testing.T) {
 	}
 }
 
-// deadlined has a deadline that the desk's clock comes near, and never passes.
-type deadlined struct {
-	context.Context
-	at time.Time
-}
-
-func (d deadlined) Deadline() (time.Time, bool) { return d.at, true }
-
-// steps prepares a file in many short invocations. Each is done twice, of which
-// one is in vain; before each comes one that dies.
-func (d *desk) steps(name string, body []byte, dying *dying) (got *made, invocations int) {
-	d.t.Helper()
-	start := d.deliver(name, body)
-	in := PrepareIn{Start: start}
-	for {
-		if invocations++; invocations > 500 {
-			d.t.Fatal("it does not end")
-		}
-		deaths := []int{1, 3, 0}
-		if invocations == 1 {
-			deaths = []int{0} // before the first step there is nothing to go on with
-		}
-		for _, after := range deaths {
-			dying.set(after)
-			d.elapsed = 0
-			ctx := deadlined{d.t.Context(), d.now().Add(10 * time.Minute)} // of which eight may be used
-			d.elapsed = 2 * time.Minute
-			prepared, err := d.Prepare(ctx, in)
-			if after > 0 && err != nil {
-				continue // died
-			}
-			if err != nil {
-				d.t.Fatal(err)
-			}
-			if prepared.State != More {
-				return d.made(prepared), invocations
-			}
-			if again, err := d.Prepare(ctx, in); in.Prepared != nil && (err != nil || cmp.Diff(prepared, again) != "") {
-				d.t.Fatalf("again: %+v, not %+v, %v", again, prepared, err)
-			}
-			in.Prepared = &prepared
-			break
-		}
-	}
-}
-
-// dying is a store that can be written so many times.
-type dying struct {
-	store.Store
-	mu   sync.Mutex
-	left int // 0 is without end
-}
-
-var errDead = errors.New("the process is dead")
-
-func (s *dying) set(left int) { s.mu.Lock(); s.left = left; s.mu.Unlock() }
-
-func (s *dying) write() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.left == 1 {
-		return errDead
-	}
-	s.left = max(s.left-1, 0)
-	return nil
-}
-
-func (s *dying) Put(ctx context.Context, key string, body io.ReadSeeker) error {
-	if err := s.write(); err != nil {
-		return err
-	}
-	return s.Store.Put(ctx, key, body)
-}
-
-func (s *dying) Create(ctx context.Context, key string, body []byte) error {
-	if err := s.write(); err != nil {
-		return err
-	}
-	return s.Store.Create(ctx, key, body)
-}
-
-func gzipped(body []byte) []byte {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	w.Write(body)
-	w.Close()
-	return b.Bytes()
-}
-
-// Rule P2: however often prepare is cut and killed, the results are those of one go.
-func TestPrepareInSteps(t *testing.T) {
-	defer func(bytes int64) { partitionBytes = bytes }(partitionBytes)
-	partitionBytes = 32 << 10
-	var leads bytes.Buffer
-	for n := range 2600 {
-		fmt.Fprintf(&leads, `{"subject":"s%d","lastname":"l%d"}`+"\n", n, n)
-	}
-	for _, c := range []struct {
-		name, file, destination string
-		body                    []byte
-		least                   int // invocations
-	}{
-		{"a mirror", "people.csv", mirrored, mixed(3000), 4},
-		{"compressed, only changes", "people.csv.gz", "table: contact\nmode: upsert\nkey: emailaddress1\nonly_changes: true\nrejects: {max_percent: 90}", gzipped(mixed(2600)), 3},
-		{"without keys", "leads.jsonl", "table: lead\nmode: append", leads.Bytes(), 2},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			d := newDesk(t, c.destination)
-			want := d.prepare(c.file, c.body)
-			dying := &dying{Store: d.Work}
-			d.Work = dying
-			got, invocations := d.steps(c.file, c.body, dying)
-			if invocations < c.least {
-				t.Errorf("it took only %d invocations", invocations)
-			}
-			t.Logf("%d invocations, %d chunks", invocations, len(got.Chunks))
-			samePrepared(t, want, got)
-			for info, err := range d.Work.List(t.Context(), got.folder()+"spool/") {
-				t.Errorf("%s is still there, %v", info.Key, err)
-			}
-		})
-	}
-}
-
 func TestLinksStayWithTheirRows(t *testing.T) {
 	d := newDesk(t, "table: contact\nmode: upsert\nkey: emailaddress1\nrejects: {max_percent: 50}")
 	var body bytes.Buffer
@@ -710,13 +298,6 @@ func TestFileWithoutAHeader(t *testing.T) {
 	}
 }
 
-func codeOf(r *Reason) string {
-	if r == nil {
-		return ""
-	}
-	return r.Code
-}
-
 func TestPlanKeepsWhatTheDestinationSays(t *testing.T) {
 	d := newDesk(t, "table: contact\nmode: mirror\nmatch_on: [lastname, firstname]\nfilter: {jobtitle: Clerk}\nmax_deletes: {percent: 5, count: 7}\nleave_undeletable: true\n"+
 		"options: {tag: nightly}\nduplicates: reject\nrejects: {max_percent: 90}")
@@ -738,69 +319,6 @@ func TestPlanKeepsWhatTheDestinationSays(t *testing.T) {
 		if r.Code != "duplicate_key" || r.Line != 2 && r.Line != 4 || !strings.Contains(r.Message, fmt.Sprintf("line %d", 6-r.Line)) {
 			t.Errorf("%+v", r)
 		}
-	}
-}
-
-func TestLookupsAreFoundForManyRowsAtOnce(t *testing.T) {
-	d := newDesk(t, "table: contact\nmode: append\nrejects: {max_percent: 100}\ncolumns:\n  name: lastname\n  Account: {to: parentcustomerid, table: account, by: accountnumber}")
-	accounts := 3500
-	seed := bytes.NewBufferString("accountid,accountnumber,name\n")
-	for n := range accounts {
-		number := fmt.Sprintf("A-%d", n)
-		if n == 1 {
-			number = "A-0" // two of one number
-		}
-		fmt.Fprintf(seed, "7d9f3b52-0000-4000-8000-%012d,%s,Account\n", n, number)
-	}
-	_ = seed
-	unique := strings.Replace(seed.String(), ",A-0,Account\n", ",A-0,Account\n", 1)
-	if err := d.server.Seed("account.csv", strings.NewReader(strings.Replace(unique, "7d9f3b52-0000-4000-8000-000000000001,A-0,", "7d9f3b52-0000-4000-8000-000000000001,A-1,", 1))); err != nil {
-		t.Fatal(err)
-	}
-	var body bytes.Buffer
-	body.WriteString("name,Account\n")
-	for n := range accounts {
-		fmt.Fprintf(&body, "One %d,a-%d\nTwo %d,A-%d \n", n, n, n, accounts-1-n)
-	}
-	body.WriteString("Nobody's,A-none\n")
-	got := d.prepare("people.csv", body.Bytes())
-	if got.State != Proven || len(got.Load) != 2*accounts || len(got.Reasons) != 1 || got.Reasons[0].Code != mapping.LookupNotFound {
-		t.Fatalf("%+v, %d operations, rejects %+v", got.Reason, len(got.Load), got.Reasons[:min(3, len(got.Reasons))])
-	}
-	for n, line := range got.Load {
-		account := n / 2
-		if n%2 == 1 {
-			account = accounts - 1 - n/2
-		}
-		if want := fmt.Sprintf("/accounts(7d9f3b52-0000-4000-8000-%012d)", account); !strings.Contains(line, want) {
-			t.Fatalf("operation %d is %s, without %s", n, line, want)
-		}
-	}
-	if !slices.ContainsFunc(d.notes, func(s string) bool { return strings.Contains(s, "looking up") }) ||
-		!slices.ContainsFunc(d.notes, func(s string) bool { return strings.Contains(s, "reading table account") }) {
-		t.Errorf("told: %q", d.notes[:min(5, len(d.notes))])
-	}
-}
-
-func TestReferencesAreBounded(t *testing.T) {
-	d := newDesk(t, "")
-	table, err := d.client.Table(t.Context(), "account")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := newReferences(d.client, nil)
-	f.most = 10
-	w := &wanted{table: table, column: "accountnumber", values: map[question]json.RawMessage{}}
-	for n := range 11 {
-		value := json.RawMessage(fmt.Sprintf(`"x%d"`, n))
-		q, ok := questionOf(table, "accountnumber", value)
-		if !ok {
-			t.Fatal(n)
-		}
-		w.values[q] = value
-	}
-	if err := f.inquire(t.Context(), w); !fault.Is(err, fault.Refused) {
-		t.Errorf("%v", err)
 	}
 }
 
