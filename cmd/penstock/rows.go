@@ -205,9 +205,9 @@ func (c *rowsCommand) show(ctx context.Context, out io.Writer, rows *delivery.Ro
 func (n rowCount) tell(w io.Writer, rejects string) {
 	switch {
 	case n.rejected == 0:
-		fmt.Fprintf(w, "%s rows\n", number(n.read))
+		fmt.Fprintf(w, "%s %s\n", number(n.read), fault.Plural(n.read, "row", "rows"))
 	default:
-		fmt.Fprintf(w, "%s rows, %s of them cannot be read; the first: %s:%d: %s (%s)\n", number(n.read), number(n.rejected),
+		fmt.Fprintf(w, "%s %s, %s of them cannot be read; the first: %s:%d: %s (%s)\n", number(n.read), fault.Plural(n.read, "row", "rows"), number(n.rejected),
 			printable(n.file), n.first.Line, printable(n.first.Message), n.first.Code)
 		fmt.Fprintf(w, "rejects: %s\n", cmp.Or(rejects, "say --rejects FILE to keep them, with the reasons"))
 	}

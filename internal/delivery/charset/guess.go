@@ -85,7 +85,7 @@ func narrow(sample []byte) Found {
 	case good >= 10*bad:
 		return Found{Encoding: UTF8, Why: fmt.Sprintf("%d characters beyond ASCII are valid and %s not", good, bytesAre(bad))}
 	case good*10 <= bad && 20*undefined <= bad && 2*odd <= bad:
-		return Found{Encoding: Windows1252, Why: fmt.Sprintf("%s not UTF-8, and all but %d are characters of it", bytesAre(bad), undefined)}
+		return Found{Encoding: Windows1252, Why: fmt.Sprintf("%s not UTF-8, and %d of %d are characters of it", bytesAre(bad), bad-undefined, bad)}
 	}
 	return Found{
 		Why:          fmt.Sprintf("of the characters beyond ASCII, %d %s valid UTF-8 and %s not", good, fault.Plural(good, "is", "are"), bytesAre(bad)),
