@@ -28,14 +28,18 @@ const fillPeople = 50_000
 
 // Fill writes a file of so many bytes or a little more, and says how many rows they are.
 func Fill(w io.Writer, f Format, size int64) (rows int64, err error) {
+	return fill(w, f, size, fillPeople)
+}
+
+func fill(w io.Writer, f Format, size int64, many int) (rows int64, err error) {
 	if f == Parquet {
-		return fillParquet(w, size)
+		return fillParquet(w, size, many)
 	}
 	head, separator, foot, render := shape(f)
 	if render == nil {
 		return 0, fmt.Errorf("there is no format %q", f)
 	}
-	people, err := rendered(render, separator)
+	people, err := rendered(many, render, separator)
 	if err != nil {
 		return 0, err
 	}
@@ -46,7 +50,7 @@ func Fill(w io.Writer, f Format, size int64) (rows int64, err error) {
 			written += int64(len(piece))
 		}
 	}
-	for put(head); written < size && err == nil; rows += fillPeople {
+	for put(head); written < size && err == nil; rows += int64(many) {
 		if rows > 0 {
 			put(separator)
 		}
@@ -87,10 +91,10 @@ func wide(text []byte) []byte {
 	return out
 }
 
-func rendered(render func([]byte, *person) ([]byte, error), separator []byte) (text []byte, err error) {
+func rendered(many int, render func([]byte, *person) ([]byte, error), separator []byte) (text []byte, err error) {
 	var rows bytes.Buffer
 	var one []byte
-	for i, p := range everyone(fillPeople) {
+	for i, p := range everyone(many) {
 		if i > 0 {
 			rows.Write(separator)
 		}
@@ -102,18 +106,18 @@ func rendered(render func([]byte, *person) ([]byte, error), separator []byte) (t
 	return rows.Bytes(), nil
 }
 
-// fillRowsAtOnce are a row group of about 100 MB, which is what engines write.
-const fillRowsAtOnce = 20 * fillPeople
+// inGroup is how often everybody is in a row group: 20 times 50,000 people are about 100 MB, which is what engines write.
+const inGroup = 20
 
 // fillParquet leaves the pages as they are: compressed ones would take several times the rows for the size.
-func fillParquet(w io.Writer, size int64) (rows int64, err error) {
+func fillParquet(w io.Writer, size int64, many int) (rows int64, err error) {
 	counted := &counting{Writer: w}
-	out := parquet.NewGenericWriter[person](counted, parquet.MaxRowsPerRowGroup(fillRowsAtOnce))
-	everybody := slices.Grow([]person(nil), fillPeople)
-	for _, p := range everyone(fillPeople) {
+	out := parquet.NewGenericWriter[person](counted, parquet.MaxRowsPerRowGroup(int64(inGroup*many)))
+	everybody := slices.Grow([]person(nil), many)
+	for _, p := range everyone(many) {
 		everybody = append(everybody, *p)
 	}
-	for ; counted.bytes < size; rows += fillPeople { // nothing is written before a group is full
+	for ; counted.bytes < size; rows += int64(many) { // nothing is written before a group is full
 		if _, err := out.Write(everybody); err != nil {
 			return rows, fmt.Errorf("write a row group: %w", err)
 		}
