@@ -33,6 +33,7 @@ var samples = map[string]func([]byte) (any, error){
 	"prepare-out-more.json":        strict[run.Prepared],
 	"turn.json":                    strict[run.TurnIn],
 	"turn-waiting.json":            strict[run.TurnIn],
+	"turn-execution.json":          strict[run.TurnIn],
 	"turn-out.json":                strict[run.Turn],
 	"turn-out-waiting.json":        strict[run.Turn],
 	"turn-out-skipped.json":        strict[run.Turn],
@@ -54,6 +55,7 @@ var samples = map[string]func([]byte) (any, error){
 	"finish-after-clear.json":      strict[run.FinishIn],
 	"finish-after-sweep.json":      strict[run.FinishIn],
 	"finish-after-compare.json":    strict[run.FinishIn],
+	"finish-execution.json":        strict[run.FinishIn],
 	"finish-out.json":              strict[run.Finished],
 	"finish-out-after-sweep.json":  strict[run.Finished],
 }

@@ -3,10 +3,12 @@ package local
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"penstock/infra"
 	"penstock/internal/asl"
@@ -82,9 +84,10 @@ func (m *Machine) Run(ctx context.Context, start run.Start) (run.Finished, error
 		return run.Finished{}, fmt.Errorf("render the start of run %s: %w", start.Run, err)
 	}
 	var last lastError
+	execution := run.Execution{ID: "local:" + start.Run + ":" + rand.Text(), Started: time.Now()}
 	output, err := m.machine.Run(ctx, asl.Env{
 		Name: start.Run,
-		ID:   "local:" + start.Run,
+		ID:   execution.ID,
 		Task: func(ctx context.Context, resource string, input json.RawMessage) (json.RawMessage, error) {
 			out, err := m.tasks[resource](ctx, input)
 			if err != nil && ctx.Err() == nil {
@@ -101,7 +104,7 @@ func (m *Machine) Run(ctx context.Context, start run.Start) (run.Finished, error
 	case err == nil:
 		return finished, json.Unmarshal(output, &finished)
 	case ctx.Err() != nil:
-		return m.account(start, run.Caught{Error: string(fault.Interrupted), Cause: `{"errorMessage":"stopped: the run was stopped; start it again to go on"}`})
+		return m.account(start, execution, run.Caught{Error: string(fault.Interrupted), Cause: `{"errorMessage":"stopped: the run was stopped; start it again to go on"}`})
 	case errors.As(err, &failure) && failure.Name == failedRun:
 		// The Fail state: Finish has written the account of this execution.
 		finished, ferr := m.steps.Finished(context.WithoutCancel(ctx), start.Destination, start.Run)
@@ -114,8 +117,8 @@ func (m *Machine) Run(ctx context.Context, start run.Start) (run.Finished, error
 }
 
 // account finishes a run whose execution ended without it.
-func (m *Machine) account(start run.Start, why run.Caught) (run.Finished, error) {
-	return m.steps.Finish(context.Background(), run.FinishIn{Start: start, Error: &why})
+func (m *Machine) account(start run.Start, execution run.Execution, why run.Caught) (run.Finished, error) {
+	return m.steps.Finish(context.Background(), run.FinishIn{Start: start, Execution: &execution, Error: &why})
 }
 
 func (m *Machine) readObject(ctx context.Context, _, key string) ([]byte, error) {

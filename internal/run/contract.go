@@ -30,6 +30,12 @@ func (s Start) RunID() string { return s.Run }
 // RunID tells the log at the edge which run an event is about.
 func (in ApplyIn) RunID() string { return in.Run }
 
+// Execution is one attempt of the state machine at a run. A run that is resumed has several.
+type Execution struct {
+	ID      string    `json:"id"`
+	Started time.Time `json:"started"`
+}
+
 // Delivery is what arrived.
 type Delivery struct {
 	ID      string            `json:"id"`                // sha256:… over where it lies and which version it is (rule I1)
@@ -101,8 +107,9 @@ type ChunkRef struct {
 // TurnIn is the input of turn: the whole state so far.
 type TurnIn struct {
 	Start
-	Prepared Prepared `json:"prepared"`
-	Turn     *Turn    `json:"turn,omitempty"` // what the last call said
+	Execution *Execution `json:"execution,omitempty"` // nil in those that began before executions were told apart
+	Prepared  Prepared   `json:"prepared"`
+	Turn      *Turn      `json:"turn,omitempty"` // what the last call said
 }
 
 // Turn is what turn says.
@@ -167,12 +174,13 @@ type Applied struct {
 // FinishIn is the input of finish: the whole state at the end.
 type FinishIn struct {
 	Start
-	Prepared *Prepared `json:"prepared,omitempty"`
-	Turn     *Turn     `json:"turn,omitempty"`
-	Clear    *Surveyed `json:"clear,omitempty"` // the last word of the survey before loading
-	Compare  *Surveyed `json:"compare,omitempty"`
-	Sweep    *Surveyed `json:"sweep,omitempty"` // and of the one after it
-	Error    *Caught   `json:"error,omitempty"`
+	Execution *Execution `json:"execution,omitempty"`
+	Prepared  *Prepared  `json:"prepared,omitempty"`
+	Turn      *Turn      `json:"turn,omitempty"`
+	Clear     *Surveyed  `json:"clear,omitempty"` // the last word of the survey before loading
+	Compare   *Surveyed  `json:"compare,omitempty"`
+	Sweep     *Surveyed  `json:"sweep,omitempty"` // and of the one after it
+	Error     *Caught    `json:"error,omitempty"`
 
 	died    time.Time // when the execution began that EventBridge says died; zero in a state's input
 	stopped time.Time // and when it ended
@@ -184,6 +192,7 @@ type FinishIn struct {
 func (in *FinishIn) UnmarshalJSON(data []byte) error {
 	var event struct {
 		Detail struct {
+			Execution string `json:"executionArn"`
 			StartDate int64  `json:"startDate"` // milliseconds since 1970
 			StopDate  int64  `json:"stopDate"`
 			Input     string `json:"input"`
@@ -197,6 +206,9 @@ func (in *FinishIn) UnmarshalJSON(data []byte) error {
 		return json.Unmarshal(data, (*state)(in))
 	}
 	*in = FinishIn{died: time.UnixMilli(event.Detail.StartDate)}
+	if event.Detail.Execution != "" {
+		in.Execution = &Execution{ID: event.Detail.Execution, Started: in.died}
+	}
 	if event.Detail.StopDate > 0 {
 		in.stopped = time.UnixMilli(event.Detail.StopDate)
 	}

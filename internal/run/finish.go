@@ -19,7 +19,7 @@ const (
 	Succeeded = report.Succeeded
 	Partial   = report.Partial
 	Failed    = report.Failed
-	Resumed   = "resumed" // the answer to word of a death that came late: the run goes on, or has, in another execution
+	Resumed   = "resumed" // the answer to an execution that another one overtook: the run goes on, or has, in that one
 )
 
 // mapFailed is the error of a Map one of whose children failed; the children's own words are in failures/.
@@ -36,10 +36,14 @@ func (s *Steps) Finish(ctx context.Context, in FinishIn) (Finished, error) {
 	if plan == nil { // prepare failed before it could decide
 		plan = &Plan{V: 1, State: Refused, Start: in.Start}
 	}
-	if resumed, err := s.resumed(ctx, plan, in); err != nil {
-		return Finished{}, err
-	} else if resumed {
-		return Finished{V: 1, Run: in.Run, Destination: in.Destination, State: Resumed}, nil
+	gone := Finished{V: 1, Run: in.Run, Destination: in.Destination, State: Resumed}
+	if resumed, err := s.resumed(ctx, plan, in); err != nil || resumed {
+		return gone, err
+	}
+	if in.Sweep == nil {
+		if in.Sweep, err = s.skipped(ctx, plan, in.began()); err != nil {
+			return Finished{}, err
+		}
 	}
 	if err := s.stopWorkers(ctx, plan, in); err != nil {
 		return Finished{}, fmt.Errorf("stop the workers of run %s: %w", in.Run, err)
@@ -49,6 +53,10 @@ func (s *Steps) Finish(ctx context.Context, in FinishIn) (Finished, error) {
 		return Finished{}, fmt.Errorf("account for run %s: %w", in.Run, err)
 	}
 	defer t.close()
+	// Workers were waited for and journals read: the run may have been resumed meanwhile.
+	if resumed, err := s.resumed(ctx, plan, in); err != nil || resumed {
+		return gone, err
+	}
 	r := s.account(plan, in, t)
 	s.keepReason(ctx, in, r)
 	if err := s.fold(ctx, plan, t, r); err != nil {
@@ -61,7 +69,7 @@ func (s *Steps) Finish(ctx context.Context, in FinishIn) (Finished, error) {
 		return Finished{}, fmt.Errorf("write the report of run %s: %w", in.Run, err)
 	}
 	if plan.State == Proven {
-		if err := s.giveBack(ctx, plan, t, r); err != nil {
+		if err := s.giveBack(ctx, plan, in.Execution, t, r); err != nil {
 			return Finished{}, fmt.Errorf("give back the turn of run %s: %w", in.Run, err)
 		}
 	}
@@ -72,8 +80,8 @@ func (s *Steps) Finish(ctx context.Context, in FinishIn) (Finished, error) {
 
 // giveBack notes what is loaded now, and then gives the turn back. Rule T4: where
 // workers may be left behind the turn is given up only after their time.
-func (s *Steps) giveBack(ctx context.Context, plan *Plan, t *tally, r *report.Report) error {
-	turns := &turns{Steps: s, prefix: "turns/" + plan.target() + "/"}
+func (s *Steps) giveBack(ctx context.Context, plan *Plan, e *Execution, t *tally, r *report.Report) error {
+	turns := s.turnsOf(plan, e)
 	if loaded(r) {
 		if err := turns.writeLoaded(ctx, plan); err != nil {
 			return err
@@ -131,6 +139,14 @@ func (in *FinishIn) since() time.Time {
 		return in.Turn.Taken
 	}
 	return in.died
+}
+
+// began is when the present execution began, as far as is known.
+func (in *FinishIn) began() time.Time {
+	if in.Execution != nil {
+		return in.Execution.Started
+	}
+	return in.since()
 }
 
 // keepReason gives the report of an execution that died the reason that its own

@@ -7,7 +7,9 @@ import "fmt"
 //	runs/DESTINATION/RUN/run.json                 the decisions (Plan), written once by prepare
 //	                     load.json, link.json, clear-0.json, sweep-0.json …  the items of the Maps
 //	                     survey/clear-0           what a survey found to delete, written once
+//	                     survey/skipped           why nothing was swept
 //	                     survey/cursors/…, survey/seen/…  how far a survey is that takes several calls
+//	                     executions/MILLISECONDS-HASH   which executions went for the turn; the latest has the run
 //	                     survey/asked, survey/job   the service's own deletion: asked for, and how it ended
 //	                     present/epoch-…, present/PIECE/…  which keys the table has, for a mirror that sends only changes (present.go)
 //	                     cleared                  the table was seen empty: never clear again

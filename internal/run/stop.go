@@ -23,7 +23,7 @@ func (s *Steps) stopWorkers(ctx context.Context, plan *Plan, in FinishIn) error 
 	if s.Drained || plan.State != Proven || in.Error == nil && in.died.IsZero() {
 		return nil
 	}
-	if err := (&turns{Steps: s, prefix: "turns/" + plan.target() + "/"}).stop(ctx, plan.Start.Run); err != nil {
+	if err := s.turnsOf(plan, in.Execution).stop(ctx, plan.Start.Run); err != nil {
 		return err
 	}
 	open, err := s.openAttempts(ctx, plan)
@@ -51,18 +51,25 @@ func (s *Steps) stopWorkers(ctx context.Context, plan *Plan, in FinishIn) error 
 	return nil
 }
 
-// resumed tells whether word of an execution's death has come so late that
-// another one has taken the run's turn since: that one gives its own account, and
-// must not be stopped.
+// resumed tells whether the end of an execution is of no account, because another
+// one has begun since (word of a death may come late): that one gives its own
+// account, and must not be stopped.
 func (s *Steps) resumed(ctx context.Context, plan *Plan, in FinishIn) (bool, error) {
-	if in.stopped.IsZero() || plan.State != Proven {
+	if plan.State != Proven {
 		return false, nil
 	}
-	last, err := (&turns{Steps: s, prefix: "turns/" + plan.target() + "/"}).last(ctx)
+	if overtaken, err := s.overtaken(ctx, plan, in.Execution); err != nil || overtaken {
+		return overtaken, err
+	}
+	if in.stopped.IsZero() {
+		return false, nil
+	}
+	// Executions from before they left traces.
+	last, err := s.turnsOf(plan, nil).last(ctx)
 	if err != nil {
 		return false, fmt.Errorf("look at the turn: %w", err)
 	}
-	return last.n > 0 && last.holder.Run == plan.Start.Run && last.holder.Taken.After(in.stopped), nil
+	return last.n > 0 && last.holder.Run == plan.Start.Run && last.holder.Execution == "" && last.holder.Taken.After(in.stopped), nil
 }
 
 // openAttempts are the attempts that have begun and not said how they ended, as

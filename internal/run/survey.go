@@ -49,7 +49,10 @@ func (s *Steps) Survey(ctx context.Context, in SurveyIn) (Surveyed, error) {
 		return Surveyed{}, fmt.Errorf("survey table %s to %s it for run %s: %w", plan.Table.Name, in.Purpose, in.Run, err)
 	}
 	out.Began, out.At = v.began, s.now()
-	return out, nil
+	if out.State == Skip && in.Purpose == toSweep {
+		err = s.keepSkipped(ctx, plan, in.Epoch, &out)
+	}
+	return out, err
 }
 
 // survey is one call of Survey.

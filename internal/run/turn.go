@@ -51,6 +51,7 @@ type holder struct {
 	Run         string    `json:"run"`
 	Destination string    `json:"destination"`
 	Taken       time.Time `json:"taken"`
+	Execution   string    `json:"execution,omitempty"` // the run's execution that took it (execution.go)
 
 	// Since which epoch without a gap this run has held the turn: what an earlier epoch of it left in
 	// the target is as it was only if nobody else wrote in between.
@@ -60,8 +61,8 @@ type holder struct {
 }
 
 // next is the holder of epoch n+1 after h, which held n.
-func (h holder) next(n int, plan *Plan, taken time.Time) holder {
-	next := holder{Run: plan.Start.Run, Destination: plan.Start.Destination, Taken: taken, RunSince: n + 1}
+func (h holder) next(n int, plan *Plan, execution string, taken time.Time) holder {
+	next := holder{Run: plan.Start.Run, Destination: plan.Start.Destination, Taken: taken, Execution: execution, RunSince: n + 1}
 	if h.Run == next.Run && h.RunSince > 0 {
 		next.RunSince = h.RunSince
 	}
@@ -85,7 +86,13 @@ func (s *Steps) Turn(ctx context.Context, in TurnIn) (Turn, error) {
 	if in.Turn != nil {
 		waits = in.Turn.Waits
 	}
-	t := &turns{Steps: s, prefix: "turns/" + plan.target() + "/"}
+	if err := s.enter(ctx, plan, in.Execution); err != nil {
+		return Turn{}, err
+	}
+	if overtaken, err := s.overtaken(ctx, plan, in.Execution); err != nil || overtaken {
+		return Turn{State: Skip, Reason: passedOn(in.Run)}, err
+	}
+	t := s.turnsOf(plan, in.Execution)
 	turn, err := t.take(ctx, plan)
 	if err != nil {
 		return Turn{}, fmt.Errorf("take the turn of run %s: %w", in.Run, err)
@@ -143,12 +150,24 @@ func (s *Steps) patience() time.Duration {
 // turns is one target's turn.
 type turns struct {
 	*Steps
-	prefix string
+	prefix    string
+	execution string // of the run, that looks; "" where it is not known
+}
+
+func (s *Steps) turnsOf(plan *Plan, e *Execution) *turns {
+	return &turns{Steps: s, prefix: "turns/" + plan.target() + "/", execution: e.id()}
+}
+
+// ours tells whether a holder is this very execution of a run, or one that nobody can tell from it.
+func (t *turns) ours(h holder, run string) bool {
+	return h.Run == run && (h.Execution == "" || h.Execution == t.execution)
 }
 
 func (t *turns) epochKey(n int) string { return fmt.Sprintf("%sepoch-%08d", t.prefix, n) }
 
-// take looks once. A run that holds the turn already (a retry, a resume) holds it still.
+// take looks once. An execution that holds the turn already (a retry) holds it
+// still; another one of the same run takes a new epoch, because nobody knows what the earlier
+// one's workers still do (rule T6).
 func (t *turns) take(ctx context.Context, plan *Plan) (Turn, error) {
 	run := plan.Start.Run
 	ticket := t.ticket(plan)
@@ -164,7 +183,7 @@ func (t *turns) take(ctx context.Context, plan *Plan) (Turn, error) {
 			return Turn{}, err
 		}
 		if last.n > 0 && !last.released {
-			if last.holder.Run == run && !last.stopped {
+			if last.holder.Run == run && last.holder.Execution == t.execution && !last.stopped {
 				return t.mine(ctx, plan, last.n, last.holder.Taken)
 			}
 			wait := time.Duration(0)
@@ -192,7 +211,7 @@ func (t *turns) take(ctx context.Context, plan *Plan) (Turn, error) {
 			return Turn{State: Skip, Reason: why}, err
 		}
 		taken := t.now()
-		body, _ := json.Marshal(last.holder.next(last.n, plan, taken))
+		body, _ := json.Marshal(last.holder.next(last.n, plan, t.execution, taken))
 		switch err := t.Work.Create(ctx, t.epochKey(last.n+1), body); {
 		case err == nil:
 			t.forget(ctx, last.n)
@@ -359,7 +378,7 @@ func (t *turns) mark(ctx context.Context, n int, mark, why string) error {
 // stop tells the workers that a failed run left behind to stop before their next call.
 func (t *turns) stop(ctx context.Context, run string) error {
 	last, err := t.last(ctx)
-	if err != nil || last.n == 0 || last.released || last.holder.Run != run {
+	if err != nil || last.n == 0 || last.released || !t.ours(last.holder, run) {
 		return err
 	}
 	return t.mark(ctx, last.n, "stopped", "the run failed")
@@ -377,7 +396,7 @@ func (t *turns) leave(ctx context.Context, plan *Plan, clean bool) error {
 		return t.stop(ctx, plan.Start.Run)
 	}
 	last, err := t.last(ctx)
-	if err != nil || last.n == 0 || last.released || last.holder.Run != plan.Start.Run {
+	if err != nil || last.n == 0 || last.released || !t.ours(last.holder, plan.Start.Run) {
 		return err
 	}
 	return t.release(ctx, last.n, "finished")
