@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -62,11 +60,11 @@ func (s *Steps) Prepare(ctx context.Context, in PrepareIn) (Prepared, error) {
 
 // decide makes the plan and settles it, proven or refused; or it says that there is more to do.
 func (s *Steps) decide(ctx context.Context, in PrepareIn) (*Plan, *Prepared, error) {
-	dir, err := s.scratchOf(in.Run)
+	dir, leave, err := s.scratchOf(in.Run)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer leave()
 	p := &preparation{Steps: s, dir: dir, time: s.allowance(ctx)}
 	defer p.close()
 	done, err := p.begin(ctx, in)
@@ -100,25 +98,6 @@ func (s *Steps) decide(ctx context.Context, in PrepareIn) (*Plan, *Prepared, err
 		p.clearSteps(ctx)
 	}
 	return plan, nil, err
-}
-
-// scratchOf makes a scratch directory for a run. What an attempt that was killed
-// left there holds row values, so it goes first; one run is prepared by one process at a time.
-func (s *Steps) scratchOf(run string) (string, error) {
-	left, err := filepath.Glob(filepath.Join(s.scratch(), "penstock-"+run+"-*"))
-	if err != nil {
-		return "", spillFault(err)
-	}
-	for _, dir := range left {
-		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > s.Worker {
-			_ = os.RemoveAll(dir)
-		}
-	}
-	dir, err := os.MkdirTemp(s.scratch(), "penstock-"+run+"-*")
-	if err != nil {
-		return "", spillFault(err)
-	}
-	return dir, nil
 }
 
 // attemptID tells attempts at prepare apart; it is no secret and no identity.
