@@ -168,58 +168,100 @@ type journals struct {
 	open    bool // an attempt has begun and not said how it ended
 }
 
-// readJournals merges the journals of all attempts at a chunk.
+// readJournals merges the journals of all attempts at a chunk. The first attempt's
+// folder tells whether there are any: in a directory a folder is found at once,
+// while the ends of all chunks' attempts lie side by side.
 func (s *Steps) readJournals(ctx context.Context, plan *Plan, phase string, ref ChunkRef) (*journals, error) {
-	name, folder := chunkName(phase, ref.N), plan.folder()
-	ends := endedPrefix(folder, plan.By) + name + ".attempt-"
-	j := &journals{states: make([]opState, ref.Operations)}
-	ended := map[int]bool{}
-	for info, err := range s.Work.List(ctx, ends) {
-		if err != nil {
-			return nil, fmt.Errorf("list the ends of chunk %d: %w", ref.N, err)
-		}
-		k, err := attemptOf(info.Key, ends)
-		if err != nil {
-			return nil, err
-		}
-		var end ending
-		if err := store.ReadJSON(ctx, s.Work, info.Key, &end); err != nil {
-			return nil, fmt.Errorf("read how attempt %d at chunk %d ended: %w", k, ref.N, err)
-		}
-		if err := mergeSpans(j.states, end.Spans); err != nil {
-			return nil, err
-		}
-		j.figures.add(end.Figures)
-		j.attempt = max(j.attempt, k)
-		ended[k] = true
+	name := chunkName(phase, ref.N)
+	begun, err := s.any(ctx, resultsKey(plan.folder(), attemptName(plan.By, name, 1)))
+	if err != nil {
+		return nil, fmt.Errorf("list the journals of chunk %d: %w", ref.N, err)
 	}
-	prefix := folder + "results/" + plan.By + "/" + name + ".attempt-"
+	if !begun {
+		return &journals{states: make([]opState, ref.Operations)}, nil
+	}
+	ends, err := s.listEnds(ctx, plan, name+".attempt-")
+	if err != nil {
+		return nil, err
+	}
+	return s.mergeJournals(ctx, plan, phase, ref, ends[name])
+}
+
+// ends are the keys of how a chunk's attempts ended, by attempt.
+type ends map[int]string
+
+// listEnds finds how attempts ended, by chunk, where the chunk's name begins so.
+func (s *Steps) listEnds(ctx context.Context, plan *Plan, beginning string) (map[string]ends, error) {
+	prefix := endedPrefix(plan.folder(), plan.By)
+	all := map[string]ends{}
+	for info, err := range s.Work.List(ctx, prefix+beginning) {
+		if err != nil {
+			return nil, fmt.Errorf("list the ends of attempts: %w", err)
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(info.Key, prefix), ".attempt-")
+		k, err := attemptOf(info.Key, prefix+name+".attempt-")
+		if err != nil {
+			return nil, err
+		}
+		if all[name] == nil {
+			all[name] = ends{}
+		}
+		all[name][k] = info.Key
+	}
+	return all, nil
+}
+
+// mergeJournals reads what a chunk's attempts wrote down: of one that ended its
+// end, which says it all, of others every segment. Attempts are numbered without a gap.
+func (s *Steps) mergeJournals(ctx context.Context, plan *Plan, phase string, ref ChunkRef, ended ends) (*journals, error) {
+	j := &journals{states: make([]opState, ref.Operations)}
+	for k := 1; ; k++ {
+		key, there := ended[k]
+		var err error
+		if there {
+			err = s.mergeEnd(ctx, key, j)
+		} else {
+			there, err = s.mergeSegments(ctx, resultsKey(plan.folder(), attemptName(plan.By, chunkName(phase, ref.N), k)), j)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the journal of attempt %d at chunk %d: %w", k, ref.N, err)
+		}
+		if !there {
+			return j, nil
+		}
+		j.attempt = k
+	}
+}
+
+func (s *Steps) mergeEnd(ctx context.Context, key string, j *journals) error {
+	var end ending
+	if err := store.ReadJSON(ctx, s.Work, key, &end); err != nil {
+		return err
+	}
+	j.figures.add(end.Figures)
+	return mergeSpans(j.states, end.Spans)
+}
+
+// mergeSegments takes in an attempt that has not said how it ended, if there is such an attempt.
+func (s *Steps) mergeSegments(ctx context.Context, prefix string, j *journals) (there bool, err error) {
 	for info, err := range s.Work.List(ctx, prefix) {
 		if err != nil {
-			return nil, fmt.Errorf("list the journals of chunk %d: %w", ref.N, err)
+			return false, err
 		}
-		k, err := attemptOf(info.Key, prefix)
-		if err != nil {
-			return nil, err
-		}
-		j.attempt = max(j.attempt, k)
-		if ended[k] {
-			continue // its end says it all
-		}
-		j.open = true
+		there, j.open = true, true
 		var seg segment
 		switch err := store.ReadJSON(ctx, s.Work, info.Key, &seg); {
 		case fault.Is(err, fault.Broken):
 			// A power cut took its bytes. What an open attempt has not said is in doubt anyhow.
 			continue
 		case err != nil:
-			return nil, fmt.Errorf("read the journal of attempt %d at chunk %d: %w", k, ref.N, err)
+			return false, err
 		}
 		if err := mergeSpans(j.states, seg.Spans); err != nil {
-			return nil, err
+			return false, err
 		}
 	}
-	return j, nil
+	return there, nil
 }
 
 func attemptOf(key, prefix string) (int, error) {

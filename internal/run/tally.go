@@ -116,14 +116,22 @@ func (t *tally) check() error {
 // has a byte for each of its operations, and a large run has thousands.
 const journalsAtOnce = 32
 
-// eachJournal reads the journals of a phase's chunks, several at once, and hands them over in order.
+// eachJournal reads the journals of a phase's chunks, several at once, and hands them over in order. How
+// all their attempts ended is listed once.
 func (s *Steps) eachJournal(ctx context.Context, plan *Plan, phase string, refs []ChunkRef, visit func(ChunkRef, *journals) error) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	ends, err := s.listEnds(ctx, plan, phase+"-")
+	if err != nil {
+		return err
+	}
 	for some := range slices.Chunk(refs, journalsAtOnce) {
 		read := make([]*journals, len(some))
 		group, inner := errgroup.WithContext(ctx)
 		for i, ref := range some {
 			group.Go(func() (err error) {
-				read[i], err = s.readJournals(inner, plan, phase, ref)
+				read[i], err = s.mergeJournals(inner, plan, phase, ref, ends[chunkName(phase, ref.N)])
 				return err
 			})
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
+	"path"
 	"sort"
 	"strings"
 )
@@ -23,7 +24,7 @@ func (d *DirStore) List(ctx context.Context, prefix string) iter.Seq2[Info, erro
 
 // walk yields what is under folder ("" or "a/b/") and starts with prefix; false ends the walk.
 func (d *DirStore) walk(ctx context.Context, folder, prefix string, yield func(Info, error) bool) bool {
-	names, err := d.sortedNames(folder)
+	names, err := d.sortedNames(folder, prefix)
 	if err != nil {
 		yield(Info{}, dirError("list", folder, err))
 		return false
@@ -34,8 +35,6 @@ func (d *DirStore) walk(ctx context.Context, folder, prefix string, yield func(I
 		case ctx.Err() != nil:
 			yield(Info{}, dirError("list", key, ctx.Err()))
 			return false
-		case !strings.HasPrefix(key, prefix):
-			continue
 		case strings.HasSuffix(key, "/"):
 			if !d.walk(ctx, key, prefix, yield) {
 				return false
@@ -61,29 +60,49 @@ func (d *DirStore) yieldInfo(key string, yield func(Info, error) bool) bool {
 	return yield(Info{Key: key, Size: info.Size(), Modified: info.ModTime()}, nil)
 }
 
-// sortedNames reads one directory. A directory sorts with its slash, as its keys
-// do: "a-b" and "a.b" come before "a/b", "a0" after it.
-func (d *DirStore) sortedNames(folder string) ([]string, error) {
-	entries, err := d.readDir(strings.TrimSuffix(folder, "/"))
+// sortedNames reads the names of one directory under which keys with a prefix lie. A
+// directory sorts with its slash, as its keys do: "a-b" and "a.b" come before "a/b", "a0" after it.
+// Few of many names may be asked for, so only theirs are looked up.
+func (d *DirStore) sortedNames(folder, prefix string) ([]string, error) {
+	all, err := d.readNames(folder)
 	if err != nil {
 		if isAbsent(err) {
 			return nil, nil
 		}
 		return nil, err
 	}
-	names := make([]string, 0, len(entries))
-	for _, entry := range entries {
-		switch {
-		case badSegment(entry.Name()) != "":
+	beginning := "" // of the names; below the prefix's own folder any will do
+	if len(prefix) > len(folder) {
+		beginning = prefix[len(folder):]
+	}
+	var names []string
+	for _, name := range all {
+		if !strings.HasPrefix(name, beginning) || badSegment(name) != "" {
 			continue
-		case entry.IsDir():
-			names = append(names, entry.Name()+"/")
-		case entry.Type().IsRegular():
-			names = append(names, entry.Name())
+		}
+		info, err := d.root.Lstat(folder + name)
+		switch {
+		case isAbsent(err): // deleted since the directory was read
+		case err != nil:
+			return nil, err
+		case info.IsDir():
+			names = append(names, name+"/")
+		case info.Mode().IsRegular():
+			names = append(names, name)
 		}
 	}
 	sort.Strings(names)
 	return names, nil
+}
+
+// readNames reads the names in a directory ("" or "a/b/").
+func (d *DirStore) readNames(folder string) ([]string, error) {
+	f, err := d.root.Open(path.Join(".", folder))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
 }
 
 func (d *DirStore) readDir(name string) ([]fs.DirEntry, error) {
