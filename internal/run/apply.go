@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,10 +87,7 @@ func (w *attempt) gather(ctx context.Context) error {
 	group.Go(func() (err error) { w.chunk, err = readChunk(inner, w.Work, w.ref); return err })
 	group.Go(func() (err error) { w.client, err = w.connection(inner, w.plan); return err })
 	if w.phase == loadPhase {
-		group.Go(func() (err error) {
-			w.allowed, err = w.remainingRejects(inner, w.plan, chunkName(w.phase, w.ref.N))
-			return err
-		})
+		group.Go(func() error { return w.allow(inner) })
 	}
 	if err := group.Wait(); err != nil || w.phase != linkPhase {
 		return err
@@ -152,39 +147,6 @@ func (s *Steps) until(ctx context.Context) time.Time {
 	return until
 }
 
-// remainingRejects is how many rejects this chunk may have before the run stops:
-// the destination's threshold, less what prepare and the other chunks found.
-// The threshold is read anew, so that a run stopped by it can go on with a higher one.
-func (s *Steps) remainingRejects(ctx context.Context, plan *Plan, chunk string) (int64, error) {
-	percent := plan.MaxPercent
-	if cfg, err := s.Config(ctx); err == nil {
-		if dest, err := cfg.Destination(plan.Start.Destination); err == nil {
-			percent = dest.Rejects.MaxPercent
-		}
-	}
-	left := allowedRejects(percent, plan.Rows.Read) - plan.Rows.Rejected
-	if len(plan.Chunks) == 1 {
-		return left, nil
-	}
-	latest := map[string]int64{} // by chunk: a later attempt's count includes the earlier ones'
-	prefix := endedPrefix(plan.folder(), plan.By)
-	for info, err := range s.Work.List(ctx, prefix) {
-		if err != nil {
-			return 0, fmt.Errorf("count the rejects so far: %w", err)
-		}
-		name, rest, _ := strings.Cut(strings.TrimPrefix(info.Key, prefix), ".attempt-")
-		if _, digits, ok := strings.Cut(rest, ".rejected-"); ok && name != chunk && strings.HasPrefix(name, loadPhase+"-") {
-			if n, err := strconv.ParseInt(digits, 10, 64); err == nil {
-				latest[name] = max(latest[name], n)
-			}
-		}
-	}
-	for _, n := range latest {
-		left -= n
-	}
-	return left, nil
-}
-
 // attempt is one attempt at one chunk.
 type attempt struct {
 	*Steps
@@ -207,6 +169,11 @@ type attempt struct {
 	rejected int64
 	failure  error
 	figures  figures
+
+	shared *threshold // the run's rejects; nil where this chunk's are all
+	most   int64      // rejects that all chunks together may have
+	told   int64      // of rejected, to other processes
+	toldAt time.Time
 }
 
 // run sends what is left and writes down how it ended whatever happens.
@@ -218,6 +185,9 @@ func (w *attempt) run(ctx context.Context) (done bool, err error) {
 		if state == rejected {
 			w.rejected++
 		}
+	}
+	if w.shared != nil {
+		defer w.shared.join(w)()
 	}
 	if unsettled(w.states) > 0 {
 		if err := w.opened(ctx); err != nil {
@@ -284,11 +254,21 @@ func (w *attempt) writeOptions(ctx context.Context) (options dataverse.WriteOpti
 		First: w.crew.first(w.client, w.plan), Match: w.plan.MatchOn, Replace: o.Replace,
 		DetectDuplicates: o.DetectDuplicates, BypassLogic: o.BypassLogic, BypassPlugins: o.BypassPlugins, SuppressFlows: o.SuppressFlows,
 		CallerObjectID: o.CallerObjectID, CallerID: o.CallerID, Tag: o.Tag,
-		Before:   w.fence.check, // Rule T3: the turn is looked at before each call to the target
+		Before:   w.before,
 		Observer: w.observer(),
 	}
 	options.Lookup, leave, err = w.lookup(ctx)
 	return options, leave, err
+}
+
+// before looks around before each call to the target: whether the turn is still
+// the run's (rule T3), and how many rejects the run has by now.
+func (w *attempt) before(ctx context.Context) error {
+	if err := w.fence.check(ctx); err != nil {
+		return err
+	}
+	w.recount(ctx)
+	return nil
 }
 
 // settleCreates asks which of the creates that an earlier attempt may have sent

@@ -24,6 +24,7 @@ import "fmt"
 //	                     ended/ATTEMPT/load-00000.attempt-001.rejected-7  how it ended
 //	                     failures/ATTEMPT/load-00000              why it ended early
 //	                     rejects/…                why rows were rejected, one JSON object a line
+//	                     rejects/so-far-ATTEMPT/load-00000.rejected-7   how many rejects a worker that goes on has
 //
 // ATTEMPT is the attempt at prepare whose plan holds: a journal speaks of places in
 // its chunks, so it must never be read against chunks that were cut another time.

@@ -54,6 +54,8 @@ type Steps struct {
 	mu    sync.Mutex
 	plans map[string]*Plan // of the runs that this process is applying
 	crew  crew
+
+	thresholds map[string]*threshold // likewise
 }
 
 // Progress is what a person who watches is told.
