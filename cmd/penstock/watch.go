@@ -28,6 +28,8 @@ type watcher struct {
 
 type watched struct {
 	bar      *mpb.Bar
+	before   int64 // rows that an earlier execution had done when the bar began
+	began    time.Time
 	rows     int64
 	total    int64
 	rejected atomic.Int64 // bars read it by themselves
@@ -167,15 +169,21 @@ func (w *watcher) note(p run.Progress, s *watched) {
 
 func (w *watcher) draw(p run.Progress, s *watched) {
 	if s.bar == nil {
+		s.before, s.began = s.rows, time.Now()
 		s.bar = w.bars.AddBar(s.total,
 			mpb.PrependDecorators(decor.Name(fmt.Sprintf("  %-12s %-14s", p.Destination, stepName(p.Step)))),
 			mpb.AppendDecorators(
 				decor.Any(func(bar decor.Statistics) string { return " " + s.count(bar.Current, bar.Total) }),
-				decor.AverageSpeed(0, "  %.0f rows/s")))
+				decor.Any(s.speed)))
 	}
 	done := s.total > 0 && s.rows >= s.total
 	s.bar.SetTotal(s.total, done)
 	s.bar.SetCurrent(s.rows)
+}
+
+// speed is how many rows a second the step does, on average.
+func (s *watched) speed(bar decor.Statistics) string {
+	return fmt.Sprintf("  %.0f rows/s", float64(bar.Current-s.before)/max(time.Since(s.began).Seconds(), 1))
 }
 
 // forget drops what is known of a run that has ended.

@@ -84,10 +84,7 @@ func (c *Client) readAll(ctx context.Context, paths []string, s *session, observ
 	for i := range open {
 		open[i] = i
 	}
-	watch := observer
-	if watch == nil {
-		watch = &c.observer
-	}
+	watch := c.watcher(ctx, observer)
 	for tries := 1; len(open) > 0; {
 		some := open[:min(len(open), maxParts)]
 		parts := make([]part, len(some))

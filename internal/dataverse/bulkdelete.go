@@ -82,7 +82,7 @@ func (c *Client) startJob(ctx context.Context, name string, body []byte) (string
 		if tries++; tries > maxAttempts {
 			return "", toFault(err)
 		}
-		if err := c.backOff(ctx, &c.observer, tries); err != nil {
+		if err := c.backOff(ctx, c.watcher(ctx, nil), tries); err != nil {
 			return "", err
 		}
 	}

@@ -1,6 +1,9 @@
 package dataverse
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Observer hears what calling costs. Any of its functions may be nil; they are
 // called from several goroutines.
@@ -20,6 +23,14 @@ const (
 	WaitPaced     = "paced"     // one more call now would exceed what the service was found to bear
 	WaitRetry     = "retry"     // a call failed in passing and is sent again
 )
+
+type watchedKey struct{}
+
+// Watched is a context whose calls o hears, unless they are a Writer's, which has its own: several
+// runs read through one client, and each has somebody else who watches it.
+func Watched(ctx context.Context, o *Observer) context.Context {
+	return context.WithValue(ctx, watchedKey{}, o)
+}
 
 const shortWait = time.Second
 

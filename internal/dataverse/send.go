@@ -34,7 +34,7 @@ type request struct {
 	parts       int                         // operations of a $batch that reads
 	sizer       *sizer                      // of the table that is written
 	session     *session                    // of the elastic table that is called
-	observer    *Observer                   // nil: the client's
+	observer    *Observer                   // nil: the context's, or the client's
 	before      func(context.Context) error // called when the call has its slot; an error keeps it from being sent
 	batch       bool                        // a multipart answer is one whatever its status: each part has its own
 }
@@ -54,7 +54,7 @@ func (c *Client) send(ctx context.Context, r *request) (*answer, error) {
 	if err := c.budget.take(ctx, int64(max(r.rows, r.parts, 1))); err != nil {
 		return nil, err
 	}
-	u, err := c.limiter.acquire(ctx, r.user, c.watcher(r))
+	u, err := c.limiter.acquire(ctx, r.user, c.watcher(ctx, r.observer))
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (c *Client) attempt(ctx context.Context, r *request, u *user, token string)
 	}
 	c.reached.Store(true)
 	now := c.clock.Now()
-	observer := c.watcher(r)
+	observer := c.watcher(ctx, r.observer)
 	if observer.Call != nil {
 		observer.Call(r.rows, now.Sub(start))
 	}
@@ -135,9 +135,13 @@ func (c *Client) heed(u *user, api *APIError, observer *Observer) {
 	}
 }
 
-func (c *Client) watcher(r *request) *Observer {
-	if r.observer != nil {
-		return r.observer
+// watcher is who hears a call: its Writer's observer, else the context's, else the client's.
+func (c *Client) watcher(ctx context.Context, own *Observer) *Observer {
+	if own != nil {
+		return own
+	}
+	if o, ok := ctx.Value(watchedKey{}).(*Observer); ok {
+		return o
 	}
 	return &c.observer
 }
@@ -216,7 +220,7 @@ func (c *Client) read(ctx context.Context, r *request) (*answer, error) {
 		if tries++; tries > limit {
 			return nil, toFault(err)
 		}
-		if err := c.backOff(ctx, c.watcher(r), tries); err != nil {
+		if err := c.backOff(ctx, c.watcher(ctx, r.observer), tries); err != nil {
 			return nil, err
 		}
 	}

@@ -92,6 +92,7 @@ func (m *Machine) Run(ctx context.Context, start run.Start) (run.Finished, error
 			out, err := m.tasks[resource](ctx, input)
 			if err != nil && ctx.Err() == nil {
 				last.set(err)
+				m.tellRetry(start, resource, err)
 			}
 			return out, err
 		},
@@ -114,6 +115,16 @@ func (m *Machine) Run(ctx context.Context, start run.Start) (run.Finished, error
 		return finished, errors.Join(fmt.Errorf("run %s: %w", start.Run, err), last.get())
 	}
 	return finished, errors.Join(fmt.Errorf("run %s: %w", start.Run, err), last.get())
+}
+
+// tellRetry tells who watches why a step pauses: these kinds of errors are what the state machine tries again.
+func (m *Machine) tellRetry(start run.Start, step string, err error) {
+	kind := fault.KindOf(err)
+	if m.steps.Progress == nil || kind != fault.Throttled && kind != fault.Interrupted {
+		return
+	}
+	_, message := fault.Name(err)
+	m.steps.Progress(run.Progress{Run: start.Run, Destination: start.Destination, Step: step, Note: "trying again in a while: " + message})
 }
 
 // account finishes a run whose execution ended without it.

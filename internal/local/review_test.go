@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -160,4 +161,25 @@ func TestLoadingWaitsForThoseWhoClear(t *testing.T) {
 	}
 	must(t, apply("load", w.in.Prepared.Phases["load"].Key))
 	f.wants("new 1")
+}
+
+// Who watches is told what is waited for, also where nothing is written yet.
+func TestWaitsBeforeTheFirstWriteAreTold(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, t.TempDir())
+	var mu sync.Mutex
+	told := map[string]string{}
+	shop := workshop(t, s, nil, func(p run.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		told[p.Step] += p.Note
+	})
+	s.fault("status-before:status=503,times=1,path=EntityDefinitions,retry_after=4")
+	f, err := shop.DeliverFile(t.Context(), file(t, "x.jsonl", enquiries(5)), "leads", false)
+	if err != nil || f.State != run.Succeeded || f.Read != 5 || f.Created != 5 {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	if !strings.Contains(told["prepare"], "asked for a pause") {
+		t.Errorf("prepare told %q", told["prepare"])
+	}
 }

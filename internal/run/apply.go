@@ -61,6 +61,8 @@ func (s *Steps) applyChunk(ctx context.Context, plan *Plan, in ApplyIn) (done bo
 	}
 	w := &attempt{Steps: s, plan: plan, phase: in.Phase, ref: in.Chunk, fence: f, until: s.until(ctx),
 		states: slices.Clone(known.states), allowed: math.MaxInt64}
+	ctx, leave := s.explained(ctx, plan.Start, in.Phase)
+	defer leave()
 	if err := w.spareUnchanged(ctx, in); err != nil {
 		return false, err
 	}

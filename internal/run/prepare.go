@@ -65,6 +65,8 @@ func (s *Steps) decide(ctx context.Context, in PrepareIn) (*Plan, *Prepared, err
 		return nil, nil, err
 	}
 	defer leave()
+	ctx, quiet := s.explained(ctx, in.Start, "prepare")
+	defer quiet()
 	p := &preparation{Steps: s, dir: dir, time: s.allowance(ctx)}
 	defer p.close()
 	done, err := p.begin(ctx, in)

@@ -41,6 +41,8 @@ func (s *Steps) Survey(ctx context.Context, in SurveyIn) (Surveyed, error) {
 	if in.Last != nil && !in.Last.Began.IsZero() {
 		v.began = in.Last.Began
 	}
+	ctx, leave := s.explained(ctx, plan.Start, in.Purpose)
+	defer leave()
 	out, err := v.look(ctx)
 	if fault.Is(err, fault.Refused) {
 		out, err = Surveyed{State: Refused, Reason: reasonOf(err)}, nil

@@ -117,7 +117,7 @@ func (s *Steps) Turn(ctx context.Context, in TurnIn) (Turn, error) {
 			}
 			return Turn{State: Refused, Epoch: turn.Epoch, Reason: reasonOf(err)}, nil
 		}
-		return turn, nil
+		return turn, s.tellWritten(ctx, plan)
 	}
 	turn.Waits = waits + 1
 	if turn.Waits > turnWaits {
