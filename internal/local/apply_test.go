@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -17,9 +18,12 @@ import (
 	"time"
 
 	"penstock/internal/dataverse"
+	"penstock/internal/dataversetest"
+	"penstock/internal/delivery"
 	"penstock/internal/fault"
 	"penstock/internal/local"
 	"penstock/internal/run"
+	"penstock/internal/secret"
 	"penstock/internal/store"
 )
 
@@ -493,4 +497,71 @@ func TestManyMatchedRowsAreFoundInOneReading(t *testing.T) {
 	if got["rejected"] != 1 || got["created"]+got["updated"] != rows-1 || got["updated"] < 2 || asked > 5 {
 		t.Errorf("%v, %d queries", got, asked)
 	}
+}
+
+// meeting is a store whose users all show that they share a connection before any of them looks who does.
+type meeting struct {
+	store.Store
+	left *atomic.Int64 // of those that are waited for
+	here chan struct{}
+}
+
+func (m meeting) Put(ctx context.Context, key string, body io.ReadSeeker) error {
+	err := m.Store.Put(ctx, key, body)
+	if strings.HasPrefix(key, "connections/") {
+		if m.left.Add(-1) == 0 {
+			close(m.here)
+		}
+		<-m.here
+	}
+	return err
+}
+
+// Rule M4: workers in different functions have clients of their own, and yet no
+// more calls in flight between them than the service likes.
+func TestProcessesOfAConnectionShareItsHint(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, t.TempDir())
+	ops := make([]dataverse.Operation, 1500)
+	for n := range ops {
+		ops[n] = ways[0].op(n, recordID(1, n), fmt.Sprintf("m%d@x.example", n))
+	}
+	var ended sync.WaitGroup
+	work := meeting{process(t, s, t.TempDir(), immortal()).Steps.Work, new(atomic.Int64), make(chan struct{})}
+	work.left.Store(2)
+	other := craft(t, s, s.function(t, work), "other", ops[750:]).plan.Chunks[0]
+	other.N = 1
+	c := craft(t, s, s.function(t, work), "shared", ops[:750], func(p *run.Plan) {
+		p.Chunks, p.Rows.Read = append(p.Chunks, other), 1500
+	})
+	s.fault("latency:delay=50ms,path=CreateMultiple|batch$")
+	s.Emulator.Server.Traffic().ResetCounters()
+	for _, ref := range c.plan.Chunks {
+		one := *c
+		one.Steps = s.function(t, work)
+		ended.Go(func() {
+			if err := one.apply("load", ref); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	ended.Wait()
+	if peak := s.Emulator.Server.Traffic().Stats(t.Context()).PeakConcurrency; peak > 8 || peak < 5 {
+		t.Errorf("%d calls in flight where the service likes 8", peak)
+	}
+	f, err := c.Finish(t.Context(), run.FinishIn{Start: c.plan.Start, Turn: &run.Turn{State: run.Mine, Epoch: c.epoch}})
+	if err != nil || f.State != run.Succeeded || f.Read != 1500 || f.Created != 1500 {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// function is the steps as a function has them: with connections, and so a client, of its own.
+func (s *stack) function(t *testing.T, work store.Store) *run.Steps {
+	t.Helper()
+	user := dataversetest.DefaultUser
+	credential, err := json.Marshal(map[string]string{"client_id": user.ClientID, "client_secret": user.Secrets[0]})
+	must(t, err)
+	connections := &run.Connections{Clock: hurried{}, Secrets: secret.Reader{Getenv: func(string) string { return string(credential) }}}
+	t.Cleanup(connections.Close)
+	return &run.Steps{Work: work, Config: s.Steps.Config, Connect: connections.Connect, Now: time.Now, Limits: delivery.DefaultLimits, Inbox: delivery.Files{}}
 }

@@ -70,6 +70,13 @@ func (s *Steps) applyChunk(ctx context.Context, plan *Plan, in ApplyIn) (done bo
 	if err := w.gather(ctx); err != nil {
 		return false, err
 	}
+	if w.client != nil {
+		placed, leave, err := w.takePart(ctx)
+		if err != nil || !placed {
+			return false, err
+		}
+		defer leave()
+	}
 	if w.journal, err = s.begin(ctx, plan, in.Phase, in.Chunk, known.attempt, worker, spansBeyond(w.states, known.states)); err != nil {
 		return false, err
 	}

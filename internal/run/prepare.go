@@ -112,12 +112,14 @@ func attemptID() string {
 // A preparation is one attempt at prepare, or what one invocation does of it.
 type preparation struct {
 	*Steps
-	plan    *Plan
-	dir     string
-	dest    *config.Destination
-	client  *dataverse.Client
-	time    allowance
-	started time.Time // of the attempt
+	plan   *Plan
+	dir    string
+	dest   *config.Destination
+	client *dataverse.Client
+	time   allowance
+	// inFlight is max_in_flight of the connection; 0 is none.
+	inFlight int
+	started  time.Time // of the attempt
 
 	spool   *spool
 	keys    *keySpool // nil when keys are not kept
@@ -188,6 +190,7 @@ func (p *preparation) configure(ctx context.Context) error {
 		return err
 	}
 	p.plan.Connection, p.plan.Environment = conn.Name, conn.URL
+	p.inFlight = conn.InFlight
 	p.decisions()
 	p.client, err = p.Connect(ctx, conn)
 	return err
@@ -220,6 +223,9 @@ func (p *preparation) inspect(ctx context.Context) error {
 	questions.Wait()
 	if unknown != nil {
 		return unknown // it says most plainly what is wrong with a connection
+	}
+	if calls := callsOf(p.client, p.inFlight); calls > 0 { // rule M4: more workers would have no call to send
+		p.plan.Parallel = min(p.plan.Parallel, calls)
 	}
 	p.plan.Organization, p.plan.Table = organization, table
 	return err

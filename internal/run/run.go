@@ -56,6 +56,7 @@ type Steps struct {
 	crew  crew
 
 	thresholds map[string]*threshold // likewise
+	portions   map[*dataverse.Client]*portion
 }
 
 // Progress is what a person who watches is told.
