@@ -56,9 +56,6 @@ func (s *Steps) applyChunk(ctx context.Context, plan *Plan, in ApplyIn) (done bo
 	}
 	worker := attemptID()
 	f := s.crew.fence(s, plan, in.Epoch)
-	if err := f.check(ctx); err != nil {
-		return false, err
-	}
 	w := &attempt{Steps: s, plan: plan, phase: in.Phase, ref: in.Chunk, fence: f, until: s.until(ctx),
 		states: slices.Clone(known.states), allowed: math.MaxInt64}
 	ctx, leave := s.explained(ctx, plan.Start, in.Phase)
@@ -66,16 +63,15 @@ func (s *Steps) applyChunk(ctx context.Context, plan *Plan, in ApplyIn) (done bo
 	if err := w.spareUnchanged(ctx, in); err != nil {
 		return false, err
 	}
-	defer func() { w.chunk.release() }()
-	if err := w.gather(ctx); err != nil {
-		return false, err
-	}
-	if w.client != nil {
-		placed, leave, err := w.takePart(ctx)
-		if err != nil || !placed {
-			return false, err
+	defer func() {
+		w.chunk.release()
+		if w.leavePart != nil {
+			w.leavePart()
 		}
-		defer leave()
+	}()
+	placed, err := w.gather(ctx)
+	if err != nil || !placed {
+		return false, err
 	}
 	if w.journal, err = s.begin(ctx, plan, in.Phase, in.Chunk, known.attempt, worker, spansBeyond(w.states, known.states)); err != nil {
 		return false, err
@@ -86,22 +82,29 @@ func (s *Steps) applyChunk(ctx context.Context, plan *Plan, in ApplyIn) (done bo
 	return w.run(ctx)
 }
 
-// gather has ready what it takes to send: the chunk, the connection, and how
-// many rejects it may have. None of them waits for the others.
-func (w *attempt) gather(ctx context.Context) error {
+// gather has ready what it takes to send: the turn, the chunk, how many rejects it
+// may have, the connection and this process's part of it, for which placed is
+// false when there was none in time. None of them waits for the others.
+func (w *attempt) gather(ctx context.Context) (placed bool, err error) {
 	if unsettled(w.states) == 0 {
-		return nil
+		return true, w.fence.check(ctx)
 	}
 	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() error { return w.fence.check(inner) })
 	group.Go(func() (err error) { w.chunk, err = readChunk(inner, w.Work, w.ref); return err })
-	group.Go(func() (err error) { w.client, err = w.connection(inner, w.plan); return err })
+	group.Go(func() (err error) {
+		if w.client, err = w.connection(inner, w.plan); err == nil {
+			placed, w.leavePart, err = w.takePart(inner)
+		}
+		return err
+	})
 	if w.phase == loadPhase {
 		group.Go(func() error { return w.allow(inner) })
 	}
 	if err := group.Wait(); err != nil || w.phase != linkPhase {
-		return err
+		return placed, err
 	}
-	return w.spareLinks(ctx, w.chunk.of)
+	return placed, w.spareLinks(ctx, w.chunk.of)
 }
 
 // spareUnchanged settles what need not be sent, before the first call and before
@@ -159,16 +162,17 @@ func (s *Steps) until(ctx context.Context) time.Time {
 // attempt is one attempt at one chunk.
 type attempt struct {
 	*Steps
-	plan    *Plan
-	phase   string
-	ref     ChunkRef
-	chunk   *chunk // nil when there is nothing to send
-	client  *dataverse.Client
-	writer  *dataverse.Writer
-	journal *journal
-	fence   *fence
-	watch   *watch
-	until   time.Time
+	plan      *Plan
+	phase     string
+	ref       ChunkRef
+	chunk     *chunk // nil when there is nothing to send
+	client    *dataverse.Client
+	writer    *dataverse.Writer
+	journal   *journal
+	fence     *fence
+	leavePart func() // nil without a part of the connection
+	watch     *watch
+	until     time.Time
 
 	mu       sync.Mutex
 	states   []opState
