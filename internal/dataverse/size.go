@@ -132,13 +132,44 @@ func (c *Client) sizer(table *Table, m *message) *sizer {
 // call of the kind that was made last, by this Writer or else by another one of
 // the client to this table, and changes from call to call.
 func (w *Writer) Size() int {
+	return w.sizer().next()
+}
+
+func (w *Writer) sizer() *sizer {
 	if s := w.latest.Load(); s != nil {
-		return s.next()
+		return s
 	}
 	if s, known := w.client.latest.Load(w.table.Name); known {
-		return s.(*sizer).next()
+		return s.(*sizer)
 	}
-	return newSizer(&w.client.limiter.flow, w.elastic()).next()
+	return newSizer(&w.client.limiter.flow, w.elastic())
+}
+
+// evenCalls is over how many calls what is left is shared out evenly, and
+// evenOver how much more than the suggested size a call may then carry.
+const (
+	evenCalls = 12
+	evenOver  = 1.05
+)
+
+// SizeOf is Size where left operations are left: near their end calls are of one
+// size, because a call of a few rows takes a place as long as one of many.
+func (w *Writer) SizeOf(left int) int {
+	s := w.sizer()
+	size := max(s.next(), 1)
+	if left <= size || left > evenCalls*size {
+		return size
+	}
+	most := max(size, s.atMost(evenOver*float64(size)))
+	calls := (left + most - 1) / most
+	return (left + calls - 1) / calls
+}
+
+// atMost is size where the service takes so many.
+func (s *sizer) atMost(size float64) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(1, int(min(size, s.ceiling, s.most)))
 }
 
 // sizes makes Size that of a message's calls.

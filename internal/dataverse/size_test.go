@@ -161,3 +161,29 @@ func TestWriterFeedsItsSize(t *testing.T) {
 		t.Errorf("%d with every seventh row bad", got)
 	}
 }
+
+// What is left of a chunk comes out even: no call of a few rows behind calls of many.
+func TestLastCallsAreOfOneSize(t *testing.T) {
+	s := newTestSizer(false)
+	w := &Writer{}
+	w.latest.Store(s)
+	for _, tt := range []struct{ size, ceiling, left, want int }{
+		{978, 1000, 9900, 990}, {978, 1000, 978, 978}, {978, 1000, 1000, 1000}, {978, 978, 1000, 500}, {978, 1000, 1100, 550}, {978, 1000, 20_000, 978},
+		{1000, 1000, 10_000, 1000}, {1000, 1000, 10_001, 910}, {100, 1000, 9999, 100}, {100, 1000, 1030, 103}, {100, 1000, 7, 100},
+	} {
+		s.size, s.ceiling = float64(tt.size), float64(tt.ceiling)
+		if s.next() != tt.size {
+			t.Fatalf("the suggested size is %d, not %d", s.next(), tt.size)
+		}
+		if got := w.SizeOf(tt.left); got != tt.want {
+			t.Errorf("of %d operations at %d a call and at most %d: %d, want %d", tt.left, tt.size, tt.ceiling, got, tt.want)
+		}
+		calls := 0
+		for left := tt.left; left > 0; left -= w.SizeOf(left) {
+			calls++
+		}
+		if least := (tt.left + tt.ceiling - 1) / tt.ceiling; calls < least {
+			t.Errorf("%d operations in %d calls of at most %d", tt.left, calls, tt.ceiling)
+		}
+	}
+}

@@ -16,7 +16,7 @@ func (w *attempt) send(ctx, calls context.Context) {
 	var flying sync.WaitGroup
 	defer flying.Wait()
 	for gate.take(ctx, w.until.Sub(w.now())) {
-		places := w.cut(max(w.writer.Size(), 1))
+		places := w.cut(w.writer.SizeOf(w.left()))
 		if len(places) == 0 {
 			gate.give()
 			return
@@ -26,6 +26,13 @@ func (w *attempt) send(ctx, calls context.Context) {
 			w.call(calls, places)
 		})
 	}
+}
+
+// left is how many operations no call has taken yet, at most.
+func (w *attempt) left() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.states) - w.next
 }
 
 // cut takes the next operations that are to be sent, by their places in the

@@ -161,7 +161,7 @@ func (g *gate) places() int {
 	if !g.known {
 		return n // more would only be cut too small, or too large
 	}
-	return min(n+n/4+2, max(mostCalls, n))
+	return min(2*n+2, max(mostCalls, n)) // all may be answered at once, and the next ones should be ready
 }
 
 func (g *gate) give() {
