@@ -19,6 +19,7 @@ import (
 
 	"penstock/internal/dataverse"
 	"penstock/internal/dataversetest"
+	"penstock/internal/dataversetest/traffic"
 	"penstock/internal/delivery"
 	"penstock/internal/fault"
 	"penstock/internal/local"
@@ -534,7 +535,7 @@ func TestProcessesOfAConnectionShareItsHint(t *testing.T) {
 	c := craft(t, s, s.function(t, work), "shared", ops[:750], func(p *run.Plan) {
 		p.Chunks, p.Rows.Read = append(p.Chunks, other), 1500
 	})
-	s.fault("latency:delay=50ms,path=CreateMultiple|batch$")
+	s.Emulator.Server.Traffic().SetCosts(traffic.Costs{Request: traffic.Duration(100 * time.Millisecond)})
 	s.Emulator.Server.Traffic().ResetCounters()
 	for _, ref := range c.plan.Chunks {
 		one := *c
