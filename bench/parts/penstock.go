@@ -187,12 +187,13 @@ func (p *pile) fill(in *delivery.Rows, m *mapping.Mapping) error {
 		if r.Reject != nil {
 			return errors.New("a row is wrong: " + r.Reject.Code)
 		}
-		from := len(p.cells)
-		for _, c := range r.Cells {
-			at := len(p.text)
-			p.text = append(p.text, c.Text...)
-			p.cells = append(p.cells, row.Cell{Kind: c.Kind, Text: p.text[at:len(p.text):len(p.text)]})
+		from, text, cells := len(p.cells), p.text, p.cells
+		for i := range r.Cells {
+			c, at := &r.Cells[i], len(text)
+			text = append(text, c.Text...)
+			cells = append(cells, row.Cell{Kind: c.Kind, Text: text[at:len(text):len(text)]})
 		}
+		p.text, p.cells = text, cells
 		p.rows = append(p.rows, row.Row{Number: r.Number, Line: r.Line, Cells: p.cells[from:len(p.cells):len(p.cells)]})
 	}
 	return nil

@@ -45,12 +45,13 @@ func (b *block) full() bool {
 // add copies a row: its slices are the reader's and used again. Raw is not
 // needed. Rows whose slices were cut from memory that has been outgrown keep it.
 func (b *block) add(r *row.Row) {
-	from := len(b.cells)
-	for _, c := range r.Cells {
-		start := len(b.text)
-		b.text = append(b.text, c.Text...)
-		b.cells = append(b.cells, row.Cell{Kind: c.Kind, Text: b.text[start:len(b.text):len(b.text)]})
+	from, text, cells := len(b.cells), b.text, b.cells
+	for i := range r.Cells {
+		c, start := &r.Cells[i], len(text)
+		text = append(text, c.Text...)
+		cells = append(cells, row.Cell{Kind: c.Kind, Text: text[start:len(text):len(text)]})
 	}
+	b.text, b.cells = text, cells
 	own := row.Row{Number: r.Number, Object: r.Object, Line: r.Line, Cells: b.cells[from:len(b.cells):len(b.cells)]}
 	if r.Reject != nil {
 		why := *r.Reject
