@@ -39,20 +39,24 @@ func appendString(dst, text []byte) []byte {
 func plain(text []byte) (yes, ascii bool) {
 	const each, top = 0x0101010101010101, 0x8080808080808080
 	var high, special uint64
-	for ; len(text) >= 8; text = text[8:] {
-		w := binary.LittleEndian.Uint64(text)
+	look := func(w uint64) {
 		quote, backslash := w^each*'"', w^each*'\\'
 		// A byte below n borrows from its top bit when n is taken off it, unless that bit was set.
 		special |= ((w - each*' ') &^ w) | ((quote - each) &^ quote) | ((backslash - each) &^ backslash)
 		high |= w
 	}
-	for _, b := range text {
-		if b < ' ' || b == '"' || b == '\\' {
-			return false, false
-		}
-		high |= uint64(b)
+	if len(text) < 8 {
+		var padded [8]byte
+		copy(padded[copy(padded[:], "        "[len(text):]):], text)
+		look(binary.LittleEndian.Uint64(padded[:]))
+		return special&top == 0, high&top == 0
 	}
-	return special&top == 0, high&top == 0 && high&utf8.RuneSelf == 0
+	last := binary.LittleEndian.Uint64(text[len(text)-8:]) // may overlap the one before
+	for ; len(text) >= 8; text = text[8:] {
+		look(binary.LittleEndian.Uint64(text))
+	}
+	look(last)
+	return special&top == 0, high&top == 0
 }
 
 // shown is a value as a message quotes it: at most 60 characters of it.

@@ -120,8 +120,8 @@ type cutter struct {
 	ctx        context.Context
 }
 
-// storesAtOnce is how many chunks are hashed and stored while the next one is cut.
-const storesAtOnce = 2
+// storesAtOnce is how many chunks are hashed and stored while the next one is cut: mostly they wait for the disk.
+const storesAtOnce = 4
 
 func newCutter(ctx context.Context, p *preparation) *cutter {
 	c := &cutter{}
