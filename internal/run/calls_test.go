@@ -128,7 +128,7 @@ func TestGateFollowsTheHint(t *testing.T) {
 	hint := 4
 	g := &gate{known: true, freed: make(chan struct{}), inFlight: func() int { mu.Lock(); defer mu.Unlock(); return hint }}
 	ctx := context.Background()
-	for range 4 + 1 + 2 {
+	for range 2*4 + 2 {
 		if !g.take(ctx, time.Hour) {
 			t.Fatal("no place although there is one")
 		}
@@ -140,10 +140,10 @@ func TestGateFollowsTheHint(t *testing.T) {
 	hint = 8
 	mu.Unlock()
 	entered := make(chan bool)
-	for range 6 {
+	for range 9 {
 		go func() { entered <- g.take(ctx, time.Hour) }()
 	}
-	for range 5 { // 12 places
+	for range 8 { // 18 places
 		if !<-entered {
 			t.Error("no place although the hint has risen")
 		}
