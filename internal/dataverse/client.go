@@ -36,6 +36,8 @@ type Options struct {
 	Ledger          Ledger        // remembers them over runs; nil counts those of this client
 	Observer        Observer      // of calls that are no Writer's
 	Clock           Clock         // nil is the wall clock
+
+	Transport http.RoundTripper // carries the requests; nil is a pool of TLS connections
 }
 
 // Client talks to one environment. It is the unit in which limits are shared: use one per connection.
@@ -92,7 +94,10 @@ func Open(opts Options) (*Client, error) {
 	if c.clock == nil {
 		c.clock = wallClock{}
 	}
-	transport := newTransport(opts.RootCAs)
+	transport := opts.Transport
+	if transport == nil {
+		transport = newTransport(opts.RootCAs)
+	}
 	c.http = &http.Client{Transport: transport, CheckRedirect: noRedirect}
 	s, err := c.newSignIn(opts, transport)
 	if err != nil {

@@ -16,11 +16,12 @@ type Flow struct {
 	Least float64
 	// Headroom is the share that is used of what once got the user throttled; 0 is 0.98.
 	Headroom float64
-	// Growth is by how much that is raised for each window without a throttle, doubling from
-	// window to window until the next one; 0 is 0.01.
+	// Growth is by how much that is raised after a window without a throttle, doubling from
+	// raise to raise until the next one; 0 is 0.01.
 	Growth float64
-	// Patience is how many calls must go well before that, once two throttles have come at about the
-	// same level: so throttles stay rare where a window holds few calls. 0 is 2,500.
+	// Patience is how many calls must go well, too, before each raise of what is known for the limit,
+	// by what the throttle said or because two came at about the same level: so throttles stay
+	// rare where a window holds few calls. 0 is 2,000.
 	Patience int
 	// Slower is how many times longer than at its best a row may take before calls in flight are cut; 0 is 2.
 	Slower float64
@@ -52,7 +53,7 @@ func (f Flow) filled() Flow {
 	or(&f.Least, 0.5)
 	or(&f.Headroom, 0.98)
 	or(&f.Growth, 0.01)
-	orInt(&f.Patience, 2500)
+	orInt(&f.Patience, 2000)
 	or(&f.Slower, 2)
 	orInt(&f.LeastCall, 25)
 	orInt(&f.StartCall, 100)

@@ -161,7 +161,7 @@ func (l load) run(t *testing.T) (out loadResult) {
 
 // The windows are a tenth of the true ones, where it is not said otherwise: so tests take less of our own time.
 var easy = load{users: 1, writers: 8, rows: 100, fixed: 30 * time.Millisecond, row: 10 * time.Millisecond, network: 50 * time.Millisecond,
-	limits: func(x *traffic.Limits) { x.Scale = 0.1 }, ramp: 4 * time.Minute, length: 10 * time.Minute}
+	limits: func(x *traffic.Limits) { x.Scale = 0.1 }, ramp: 2 * time.Minute, length: 6 * time.Minute}
 
 func (l load) with(change func(*load)) load {
 	change(&l)
@@ -290,7 +290,7 @@ func spoilt(n int, share float64) []Operation {
 
 // Bad rows cost little: 0.1 % of them at most 1.4 times the clean time, 1 % three times.
 func TestCostOfBadRows(t *testing.T) {
-	easy := easy.with(func(l *load) { l.length = 4 * time.Minute })
+	easy := easy.with(func(l *load) { l.length = 3 * time.Minute })
 	clean := easy.run(t)
 	for share, most := range map[float64]float64{0.001: 1.4, 0.01: 3} {
 		t.Run(fmt.Sprint(share), func(t *testing.T) {

@@ -67,7 +67,7 @@ func (l *limiter) acquire(ctx context.Context, only *user, observer *Observer) (
 		u, wake, allRest := l.pick(only, now)
 		if u != nil {
 			u.flying++
-			u.pace.start()
+			u.pace.start(now)
 			l.mu.Unlock()
 			return u, nil
 		}
@@ -114,7 +114,7 @@ func (l *limiter) pick(only *user, now time.Time) (best *user, wake time.Time, a
 			continue
 		}
 		allRest = false
-		if u.flying >= l.allowance(u) {
+		if l.bound > 0 && u.flying >= l.bound {
 			u.pace.wanted = true
 			continue
 		}
@@ -127,7 +127,7 @@ func (l *limiter) pick(only *user, now time.Time) (best *user, wake time.Time, a
 	return best, wake, allRest
 }
 
-// allowance is how many calls a user may have in flight at a time.
+// allowance is how many calls a user should have in flight at a time.
 func (l *limiter) allowance(u *user) int {
 	n := u.pace.slotsInFlight()
 	if l.bound > 0 {
