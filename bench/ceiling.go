@@ -18,11 +18,11 @@ import (
 	"penstock/bench/people"
 )
 
-// The service of this chapter: its limits in windows of 30 s instead of 300 s,
+// The service of this chapter: its limits in windows of 60 s instead of 300 s,
 // which keeps all rates, and what a call and a row of it cost. In shorter windows
-// one call of a second and the whole seconds of Retry-After weigh too much.
+// one call of a second and the end of a chunk weigh too much.
 const (
-	windowScale = 0.1
+	windowScale = 0.2
 	callCost    = 30 * time.Millisecond
 	rowCost     = 5 * time.Millisecond
 	network     = 50 * time.Millisecond

@@ -1,7 +1,7 @@
 // Command bench measures Penstock against the plainest loader and against the
 // limit, on one file and one sink, all of them whole processes side by side.
 //
-//	go run ./bench            everything but what takes long, about seven minutes
+//	go run ./bench            everything but what takes long, about nine minutes
 //	go run ./bench -quick     a tenth of the rows, one round: does it work at all?
 //	go run ./bench -only sink,latency
 //	go run ./bench -only big -big-bytes 1000000000    memory for a file of gigabytes
@@ -54,7 +54,7 @@ var chapters = []chapter{
 	{name: "latency", tell: "against a sink that takes its time", run: withLatency},
 	{name: "memory", tell: "a file of ten times the rows", run: memory},
 	{name: "rejects", tell: "rows that only the service can reject, against the emulator", run: badRows},
-	{name: "ceiling", tell: "against the emulator's service protection, in windows of 30 s", run: underLimits},
+	{name: "ceiling", tell: "against the emulator's service protection, in windows of 60 s", run: underLimits},
 	{name: "delivery", tell: "reading files, against libraries that merely read them", run: deliveries},
 	{name: "changes", tell: "a file that was loaded before", run: changes},
 	{name: "big", tell: "a file of gigabytes", run: big, extra: true},
@@ -79,8 +79,8 @@ func main() {
 	flag.IntVar(&o.perCall, "call", 1000, "rows in a call of the others; Penstock chooses for itself")
 	flag.IntVar(&o.inFlight, "in-flight", 8, "calls in flight, for all")
 	flag.DurationVar(&o.latency, "latency", 50*time.Millisecond, "how long a call takes at the sink that takes its time")
-	flag.DurationVar(&o.ramp, "ramp", 70*time.Second, "how long the chapter ceiling waits until the pace is steady")
-	flag.DurationVar(&o.steady, "steady", 50*time.Second, "how long it counts then")
+	flag.DurationVar(&o.ramp, "ramp", 135*time.Second, "how long the chapter ceiling waits until the pace is steady")
+	flag.DurationVar(&o.steady, "steady", 75*time.Second, "how long it counts then")
 	flag.BoolVar(&o.plainHTTP, "http", false, "the sink's Web API on plain HTTP, for all; sign-in stays on TLS")
 	flag.StringVar(&o.penstock, "penstock", "", "measure this binary instead of building ./cmd/penstock")
 	flag.StringVar(&o.dir, "dir", "", "keep files and runs in this directory; the default goes at the end")
