@@ -32,6 +32,20 @@ func Watched(ctx context.Context, o *Observer) context.Context {
 	return context.WithValue(ctx, watchedKey{}, o)
 }
 
+type readyKey struct{}
+
+// WhenReady is a context under which f is called when a request is rendered and is about to wait
+// for its slot: whoever renders the next one need wait no longer. It is called for each request.
+func WhenReady(ctx context.Context, f func()) context.Context {
+	return context.WithValue(ctx, readyKey{}, f)
+}
+
+func ready(ctx context.Context) {
+	if f, ok := ctx.Value(readyKey{}).(func()); ok {
+		f()
+	}
+}
+
 const shortWait = time.Second
 
 func (o *Observer) waiting(reason string, now, until time.Time) {

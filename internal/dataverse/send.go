@@ -51,6 +51,7 @@ type answer struct {
 // (nothing was sent, or nothing will help), an *APIError, or a *transportError.
 // A token that is turned down is renewed once, here: a 401 has not run.
 func (c *Client) send(ctx context.Context, r *request) (*answer, error) {
+	ready(ctx)
 	if err := c.budget.take(ctx, int64(max(r.rows, r.parts, 1))); err != nil {
 		return nil, err
 	}

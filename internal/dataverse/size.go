@@ -79,8 +79,9 @@ func (s *sizer) answered(rows int, took time.Duration) (slower float64) {
 		middle := (s.flow.ShortCall + s.flow.LongCall) / 2
 		s.size = max(s.size*max(middle.Seconds()/took.Seconds(), 0.5), float64(s.flow.LeastCall))
 	case took < s.flow.ShortCall && float64(rows) >= 0.9*s.size:
-		// Towards half of what is short: where a hundred rows take a twentieth of a second, a thousand need no caution.
-		grow := min(max(s.flow.ShortCall.Seconds()/2/took.Seconds(), slowGrowth), fastGrowth)
+		// Towards most of what is short, as if rows took all of the time: where a hundred take a twentieth of a
+		// second, a thousand need no caution.
+		grow := min(max(0.75*s.flow.ShortCall.Seconds()/took.Seconds(), slowGrowth), fastGrowth)
 		s.size = min(s.size*grow, s.most)
 	}
 	return perRow / s.best

@@ -16,14 +16,17 @@ func (w *attempt) send(ctx, calls context.Context) {
 	var flying sync.WaitGroup
 	defer flying.Wait()
 	for gate.take(ctx, w.until.Sub(w.now())) {
+		rendered := gate.render()
 		places := w.cut(w.writer.SizeOf(w.left()))
 		if len(places) == 0 {
+			rendered()
 			gate.give()
 			return
 		}
 		flying.Go(func() {
 			defer gate.give()
-			w.call(calls, places)
+			defer rendered()
+			w.call(dataverse.WhenReady(calls, rendered), places)
 		})
 	}
 }

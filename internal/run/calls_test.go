@@ -126,7 +126,8 @@ func TestNoMoreCallsAfterAFailureOrTooManyRejects(t *testing.T) {
 func TestGateFollowsTheHint(t *testing.T) {
 	var mu sync.Mutex
 	hint := 4
-	g := &gate{known: true, freed: make(chan struct{}), inFlight: func() int { mu.Lock(); defer mu.Unlock(); return hint }}
+	g := newGate(func() int { mu.Lock(); defer mu.Unlock(); return hint })
+	g.known = true
 	ctx := context.Background()
 	for range 2*4 + 2 {
 		if !g.take(ctx, time.Hour) {
@@ -158,7 +159,7 @@ func TestGateFollowsTheHint(t *testing.T) {
 	if <-entered {
 		t.Error("a place for who was told to stop")
 	}
-	if fresh := (&gate{inFlight: g.inFlight}); fresh.places() != 8 {
+	if fresh := newGate(g.inFlight); fresh.places() != 8 {
 		t.Errorf("%d places before anything was answered", fresh.places())
 	}
 	hint = 500

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -106,7 +107,7 @@ func (c *crew) gate(client *dataverse.Client) *gate {
 		if c.gates == nil {
 			c.gates = make(map[*dataverse.Client]*gate)
 		}
-		c.gates[client] = &gate{inFlight: client.InFlight, freed: make(chan struct{})}
+		c.gates[client] = newGate(client.InFlight)
 	}
 	return c.gates[client]
 }
@@ -124,6 +125,20 @@ type gate struct {
 	busy  int
 	known bool          // a call was answered: the next ones are of a size that suits
 	freed chan struct{} // closed and replaced when a place becomes free
+
+	renders chan struct{} // room for those that are rendered now
+}
+
+func newGate(inFlight func() int) *gate {
+	return &gate{inFlight: inFlight, freed: make(chan struct{}), renders: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
+}
+
+// render waits until a processor is free for one more call, which says when it
+// is rendered. Many rendered at once would all be ready late, and of eight
+// calls that are to be sent now the first need not wait for the last.
+func (g *gate) render() (rendered func()) {
+	g.renders <- struct{}{}
+	return sync.OnceFunc(func() { <-g.renders })
 }
 
 // take waits for a place; false when there was none until then.

@@ -17,9 +17,13 @@ import (
 	"penstock/internal/snapshot"
 )
 
-// defaultParallel is how many chunks are written at once when the destination
-// says nothing: with eight calls in flight each, more than most environments take.
-const defaultParallel = 4
+// How many chunks are written at once when the destination says nothing. Functions
+// cost their time each, and the calls of four are more than most environments
+// take. In one process workers share their calls: with more of them, a chunk's end costs no waiting.
+const (
+	defaultParallel = 4
+	processParallel = 8
+)
 
 // PrepareIn is the input of prepare: the whole state so far.
 type PrepareIn struct {
@@ -206,6 +210,9 @@ func (p *preparation) decisions() {
 	plan.MaxPercent, plan.Parallel = d.Rejects.MaxPercent, d.Parallel
 	if plan.Parallel == 0 {
 		plan.Parallel = defaultParallel
+		if p.Drained {
+			plan.Parallel = processParallel
+		}
 	}
 	if d.Mode.Clears() {
 		plan.Clear, plan.MaxDeletes, plan.LeaveUndeletable = d.Clear, d.MaxDeletes, d.LeaveUndeletable
