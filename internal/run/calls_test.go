@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"penstock/internal/dataverse"
@@ -221,4 +222,30 @@ func numbered(t *testing.T, n int) *chunk {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// A call that does not get ready keeps no other one up.
+func TestRenderingIsNoLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(func() int { return 8 })
+		began := time.Now()
+		for range cap(g.renders) {
+			g.render() // and never says that it is rendered
+		}
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("the first ones waited %s", waited)
+		}
+		free := g.render()
+		free()
+		if waited := time.Since(began); waited != renderPatience {
+			t.Errorf("waited %s for calls that do not get ready", waited)
+		}
+		<-g.renders // one is ready after all
+		rendered := g.render()
+		rendered()
+		rendered() // by the request, and again when the call ends
+		if waited := time.Since(began); waited != renderPatience || len(g.renders) != cap(g.renders)-1 {
+			t.Errorf("waited %s, %d of %d places taken", waited, len(g.renders), cap(g.renders))
+		}
+	})
 }

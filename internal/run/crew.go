@@ -133,12 +133,22 @@ func newGate(inFlight func() int) *gate {
 	return &gate{inFlight: inFlight, freed: make(chan struct{}), renders: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
 }
 
+// renderPatience is how long a call waits for the one before it to be rendered.
+const renderPatience = 20 * time.Millisecond
+
 // render waits until a processor is free for one more call, which says when it
 // is rendered. Many rendered at once would all be ready late, and of eight
-// calls that are to be sent now the first need not wait for the last.
+// calls that are to be sent now the first need not wait for the last. It puts calls in an
+// order and is no lock: one that does not get ready, because it waits for the service, keeps nobody up for long.
 func (g *gate) render() (rendered func()) {
-	g.renders <- struct{}{}
-	return sync.OnceFunc(func() { <-g.renders })
+	late := time.NewTimer(renderPatience)
+	defer late.Stop()
+	select {
+	case g.renders <- struct{}{}:
+		return sync.OnceFunc(func() { <-g.renders })
+	case <-late.C:
+		return func() {}
+	}
 }
 
 // take waits for a place; false when there was none until then.
