@@ -371,6 +371,7 @@ func (c *Client) Supports(ctx context.Context, message, table string) (bool, err
 	if known, ok := c.offered.Load(message + "/" + table); ok {
 		return known.(bool), nil
 	}
+	ready(ctx)
 	select { // calls that begin together ask together
 	case c.asking <- struct{}{}:
 		defer func() { <-c.asking }()

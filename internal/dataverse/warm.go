@@ -38,6 +38,7 @@ func (w *Writer) warmUp(ctx context.Context, c call, out []Outcome) (call, error
 	if f.done.Load() {
 		return c, nil
 	}
+	ready(ctx) // whoever renders the next call need not wait for this one's first row
 	select {
 	case f.turn <- struct{}{}:
 		defer func() { <-f.turn }()

@@ -117,6 +117,9 @@ func (w *attempt) spareUnchanged(ctx context.Context, in ApplyIn) error {
 	if err != nil {
 		return fmt.Errorf("look at the turn: %w", err)
 	}
+	if last.n != w.fence.epoch {
+		return fault.New(fault.LostTurn, "turn_lost", "epoch %d is not the turn any more (%d is the highest)", w.fence.epoch, last.n)
+	}
 	same, err := w.unchangedOf(ctx, w.plan, in, last)
 	if err != nil {
 		return err

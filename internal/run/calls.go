@@ -18,7 +18,7 @@ func (w *attempt) send(ctx, calls context.Context) {
 	for gate.take(ctx, w.until.Sub(w.now())) {
 		rendered := gate.render()
 		places := w.cut(w.writer.SizeOf(w.left()))
-		if len(places) == 0 {
+		if len(places) == 0 || ctx.Err() != nil {
 			rendered()
 			gate.give()
 			return

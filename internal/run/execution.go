@@ -28,8 +28,14 @@ func (e *Execution) id() string {
 
 // trace is the name that an execution leaves. Names ascend as executions began.
 func (e *Execution) trace() string {
+	return fmt.Sprintf("%013d", e.Started.UnixMilli()) + e.mark()
+}
+
+// mark is the end of the trace. Two clocks may tell an execution's beginning, its own and that of the
+// event of its end: by the mark it knows itself again.
+func (e *Execution) mark() string {
 	sum := sha256.Sum256([]byte(e.ID))
-	return fmt.Sprintf("%013d-%s", e.Started.UnixMilli(), hex.EncodeToString(sum[:5]))
+	return "-" + hex.EncodeToString(sum[:5])
 }
 
 func executionsPrefix(folder string) string { return folder + "executions/" }
@@ -55,7 +61,7 @@ func (s *Steps) overtaken(ctx context.Context, plan *Plan, e *Execution) (bool, 
 		if err != nil {
 			return false, fmt.Errorf("list the run's executions: %w", err)
 		}
-		after = strings.TrimPrefix(info.Key, prefix) > own
+		after = strings.TrimPrefix(info.Key, prefix) > own && !strings.HasSuffix(info.Key, e.mark())
 	}
 	return after, nil
 }

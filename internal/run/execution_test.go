@@ -194,3 +194,44 @@ func TestSkippedSweepStaysAnEnd(t *testing.T) {
 		t.Errorf("a resumed one that died before its sweep: %+v", end)
 	}
 }
+
+// The clocks of a state machine, of its events and of a laptop differ by a
+// millisecond now and then: an execution is never overtaken by itself.
+func TestExecutionKnowsItselfByAnotherClock(t *testing.T) {
+	a := attend(t)
+	e := a.begins()
+	if turn := a.looks(e); turn.State != Mine {
+		t.Fatalf("%+v", turn)
+	}
+	earlier := &Execution{ID: e.ID, Started: e.Started.Add(-time.Millisecond)}
+	if end := a.finishes(FinishIn{Start: a.plan.Start, Execution: earlier, Turn: &Turn{State: Mine, Epoch: 1}}); end.State != Succeeded {
+		t.Errorf("its own end is of no account: %+v", end)
+	}
+}
+
+// Rule T4: a run that is resumed and finds itself needless does not give back the
+// turn that its first execution had. What that has in flight is to be waited for.
+func TestResumedForNothingLeavesItsTurnToBeWaitedFor(t *testing.T) {
+	a := attend(t, func(p *Plan) { p.Mode = config.Mirror })
+	if turn := a.looks(a.begins()); turn.State != Mine || turn.Epoch != 1 {
+		t.Fatalf("%+v", turn)
+	}
+	newer := planOf("newer", arrived.Add(time.Hour))
+	newer.Mode = config.Mirror
+	if turn := a.take(t, newer); turn.State != Waiting || turn.Behind != "run" {
+		t.Fatalf("the newer one: %+v", turn)
+	}
+	second := a.begins()
+	skipped := a.looks(second)
+	if skipped.State != Skip {
+		t.Fatalf("the first, resumed, with a newer one behind it: %+v", skipped)
+	}
+	a.finishes(FinishIn{Start: a.plan.Start, Execution: second, Turn: &skipped})
+	if turn := a.take(t, newer); turn.State != Waiting {
+		t.Fatalf("the newer one begins beside what may be in flight: %+v", turn)
+	}
+	a.pass(a.Worker + lifeEvery + serverMargin + time.Second)
+	if turn := a.take(t, newer); turn.State != Mine || turn.Epoch != 2 {
+		t.Errorf("the newer one, when all of it is over: %+v", turn)
+	}
+}

@@ -152,10 +152,11 @@ type turns struct {
 	*Steps
 	prefix    string
 	execution string // of the run, that looks; "" where it is not known
+	of        *Execution
 }
 
 func (s *Steps) turnsOf(plan *Plan, e *Execution) *turns {
-	return &turns{Steps: s, prefix: "turns/" + plan.target() + "/", execution: e.id()}
+	return &turns{Steps: s, prefix: "turns/" + plan.target() + "/", execution: e.id(), of: e}
 }
 
 // ours tells whether a holder is this very execution of a run, or one that nobody can tell from it.
@@ -182,32 +183,24 @@ func (t *turns) take(ctx context.Context, plan *Plan) (Turn, error) {
 		if err != nil {
 			return Turn{}, err
 		}
-		if last.n > 0 && !last.released {
-			if last.holder.Run == run && last.holder.Execution == t.execution && !last.stopped {
-				return t.mine(ctx, plan, last.n, last.holder.Taken)
-			}
-			wait := time.Duration(0)
-			if last.holder.Run != run { // a run that goes on takes a new epoch, which fences its own stragglers
-				if wait, err = t.untilGivenUp(ctx, last); err != nil {
-					return Turn{}, err
-				}
-			}
-			if wait > 0 {
-				dead := last.stopped || t.knownDead(last.holder.Run)
-				return Turn{State: Waiting, Behind: last.holder.Run, Dead: dead, Seconds: givenUpIn(wait, t.patience())}, nil
-			}
-			if err := t.release(ctx, last.n, "given up"); err != nil {
-				return Turn{}, err
+		held := last.n > 0 && !last.released
+		own := held && last.holder.Run == run
+		if own && last.holder.Execution == t.execution && !last.stopped {
+			return t.mine(ctx, plan, last.n, last.holder.Taken)
+		}
+		if !own {
+			if behind, err := t.comeFree(ctx, last, held, ticket); err != nil || behind != nil {
+				return turnOr(behind), err
 			}
 		}
-		ahead, err := t.ahead(ctx, ticket)
-		if err != nil {
-			return Turn{}, err
+		why, err := t.needless(ctx, plan, ticket)
+		if err == nil && why == nil && own {
+			why, err = t.passed(ctx, plan)
+		} else if err == nil && why != nil && own {
+			// Not released: who comes next has to wait for what an earlier execution may have in flight (rule T4).
+			err = t.mark(ctx, last.n, "stopped", "the run is needless")
 		}
-		if ahead != "" {
-			return Turn{State: Waiting, Behind: ahead}, nil
-		}
-		if why, err := t.needless(ctx, plan, ticket); err != nil || why != nil {
+		if err != nil || why != nil {
 			return Turn{State: Skip, Reason: why}, err
 		}
 		taken := t.now()
@@ -221,6 +214,45 @@ func (t *turns) take(ctx context.Context, plan *Plan) (Turn, error) {
 		}
 		// Somebody was faster: look again.
 	}
+}
+
+// comeFree gives a holder up whose time is over. It says for whom this run waits; nil when
+// it is first. A run that goes on asks for neither: it takes a new epoch after its own, which fences its stragglers.
+func (t *turns) comeFree(ctx context.Context, last epoch, held bool, ticket string) (*Turn, error) {
+	if held {
+		wait, err := t.untilGivenUp(ctx, last)
+		if err != nil {
+			return nil, err
+		}
+		if wait > 0 {
+			dead := last.stopped || t.knownDead(last.holder.Run)
+			return &Turn{State: Waiting, Behind: last.holder.Run, Dead: dead, Seconds: givenUpIn(wait, t.patience())}, nil
+		}
+		if err := t.release(ctx, last.n, "given up"); err != nil {
+			return nil, err
+		}
+	}
+	ahead, err := t.ahead(ctx, ticket)
+	if err != nil || ahead == "" {
+		return nil, err
+	}
+	return &Turn{State: Waiting, Behind: ahead}, nil
+}
+
+func turnOr(t *Turn) Turn {
+	if t == nil {
+		return Turn{}
+	}
+	return *t
+}
+
+// passed asks once more, right before another execution's epoch is succeeded, whether that one began later.
+func (t *turns) passed(ctx context.Context, plan *Plan) (*Reason, error) {
+	overtaken, err := t.overtaken(ctx, plan, t.of)
+	if err != nil || !overtaken {
+		return nil, err
+	}
+	return passedOn(plan.Start.Run), nil
 }
 
 // mine is the turn taken, with the warning that a load which does not replace all
@@ -443,7 +475,7 @@ func (f *fence) check(ctx context.Context) error {
 		}
 		f.shown = now
 	}
-	if !f.looked.IsZero() && now.Sub(f.looked) < turnTrust {
+	if since := now.Sub(f.looked); !f.looked.IsZero() && since >= 0 && since < turnTrust { // clocks may go back
 		return nil
 	}
 	last, err := f.turns.last(ctx)
