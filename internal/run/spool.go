@@ -18,7 +18,7 @@ type spool struct {
 }
 
 // spoolBudget is how much of a file's operations prepare holds in memory before it spills.
-const spoolBudget = 32 << 20
+const spoolBudget = 28 << 20
 
 // partitionBytes is about how much of the input one partition covers. Sealing
 // one takes sixty bytes of memory for each of its rows. Tests have less.
