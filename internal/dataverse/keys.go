@@ -108,7 +108,7 @@ func isPlain(inner []byte) bool {
 		}
 		high |= uint64(b)
 	}
-	return special&top == 0 && (high&top == 0 && high < utf8.RuneSelf || utf8.Valid(inner))
+	return special&top == 0 && (high&top == 0 || utf8.Valid(inner))
 }
 
 // appendKeyLiteral writes a key value as an OData literal, percent-encoded, fit

@@ -18,7 +18,7 @@ func learnt(t *testing.T, pause time.Duration) (*limiter, *user) {
 		for range 5 {
 			hold(t, l, 2*time.Second)
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // of the bubble's clock, as everywhere in this file
 	}
 	l.throttle(u, timeLimit(1_200_000, 300), pause)
 	time.Sleep(pause)

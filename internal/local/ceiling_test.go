@@ -126,7 +126,7 @@ func (f flood) run(t *testing.T) (out flooded) {
 		}
 		time.Sleep(f.ramp) // of the bubble's clock, which costs no time of ours
 		before := lake.gate.Stats(ctx)
-		time.Sleep(f.steady)
+		time.Sleep(f.steady) // of the bubble's clock
 		after := lake.gate.Stats(ctx)
 		if len(ended) > 0 {
 			t.Error("the file was too short")
@@ -208,10 +208,10 @@ func (d direct) RoundTrip(r *http.Request) (answer *http.Response, err error) {
 		served.Body = http.NoBody
 	}
 	defer served.Body.Close()
-	time.Sleep(rand.N(10 * time.Millisecond))
+	time.Sleep(rand.N(10 * time.Millisecond)) // of the bubble's clock
 	w := httptest.NewRecorder()
 	d.handler.ServeHTTP(w, &served)
-	time.Sleep(rand.N(10 * time.Millisecond))
+	time.Sleep(rand.N(10 * time.Millisecond)) // of the bubble's clock
 	return w.Result(), nil
 }
 
