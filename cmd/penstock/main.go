@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"penstock/internal/dataversetest"
+	"penstock/internal/heap"
 )
 
 // version is set by the build.
@@ -58,6 +59,7 @@ type streams struct {
 type haste struct{ context.Context }
 
 func main() {
+	heap.Keep(heap.Usual)
 	ctx, hurry := obey()
 	os.Exit(execute(ctx, hurry, os.Args[1:], streams{out: os.Stdout, err: os.Stderr}))
 }

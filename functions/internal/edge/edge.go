@@ -10,11 +10,13 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 
 	"penstock/internal/fault"
+	"penstock/internal/heap"
 	"penstock/internal/run"
 )
 
 // Start serves one step. The steps are wired once per cold start.
 func Start[In, Out any](step func(*run.Steps, context.Context, In) (Out, error)) {
+	heap.Keep(heap.Usual)
 	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: lambdaNames}))
 	steps, err := wire(context.Background(), os.Getenv, log)
 	if err != nil {
