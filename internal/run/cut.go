@@ -68,9 +68,7 @@ func (p *preparation) stream(ctx context.Context, _ *duplicates, cut *cutter) er
 
 // resolve passes a partition's operations on, without those that duplicates rule out.
 func (p *preparation) resolve(ctx context.Context, same *duplicates, cut *cutter) error {
-	same.reset(p.entries(p.sealed))
-	note := func(e *entry) error { same.note(e); return nil }
-	if err := p.eachEntry(ctx, p.sealed, note); err != nil {
+	if err := p.findDuplicates(ctx, same); err != nil {
 		return err
 	}
 	columns := p.keyColumns()
@@ -81,6 +79,31 @@ func (p *preparation) resolve(ctx context.Context, same *duplicates, cut *cutter
 		return cut.add(e)
 	})
 }
+
+// findDuplicates looks at a partition's keys, and only where some may be the same at their rows.
+func (p *preparation) findDuplicates(ctx context.Context, same *duplicates) error {
+	rows := p.entries(p.sealed)
+	same.reset(0)
+	same.keysOnly.reset(rows)
+	err := p.eachItem(ctx, p.sealed, func(item []byte) error {
+		key, ok := keyOf(item)
+		switch {
+		case !ok:
+			return errSpool
+		case same.keysOnly.add(key):
+			return errTwice
+		}
+		return nil
+	})
+	if !errors.Is(err, errTwice) {
+		return err
+	}
+	same.reset(rows)
+	return p.eachEntry(ctx, p.sealed, func(e *entry) error { same.note(e); return nil })
+}
+
+// errTwice ends looking at keys: two may be the same.
+var errTwice = errors.New("a key may stand twice")
 
 // checkRejects holds the rejects against their threshold.
 func (p *preparation) checkRejects() error {

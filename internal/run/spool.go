@@ -21,7 +21,7 @@ type spool struct {
 const spoolBudget = 28 << 20
 
 // partitionBytes is about how much of the input one partition covers. Sealing
-// one takes sixty bytes of memory for each of its rows. Tests have less.
+// one takes up to eighty bytes of memory for each of its rows. Tests have less.
 var partitionBytes int64 = 16 << 20
 
 const mostBits = 9
@@ -107,6 +107,14 @@ func (e *entry) head(dst []byte) (_ []byte, at int) {
 func sized(dst []byte, at int) []byte {
 	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	return dst
+}
+
+// keyOf is the key's hash of an entry that has one.
+func keyOf(b []byte) (key []byte, ok bool) {
+	if len(b) <= len(keyHash{}) || b[0]&entryKeyed == 0 {
+		return nil, false
+	}
+	return b[1 : 1+len(keyHash{})], true
 }
 
 // decode reads an entry; its slices point into b.

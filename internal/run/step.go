@@ -233,12 +233,17 @@ func find(list []stored, n int) stored {
 
 // eachEntry hands the rows of a partition to visit, in the order of the file.
 func (p *preparation) eachEntry(ctx context.Context, n int, visit func(*entry) error) error {
+	return p.eachItem(ctx, n, decoding(visit))
+}
+
+// eachItem is eachEntry before they are decoded.
+func (p *preparation) eachItem(ctx context.Context, n int, visit func([]byte) error) error {
 	for _, one := range p.after.Pieces {
-		if err := p.eachStored(ctx, find(one.Partitions, n), one.Prefix, "partition", decoding(visit)); err != nil {
+		if err := p.eachStored(ctx, find(one.Partitions, n), one.Prefix, "partition", visit); err != nil {
 			return err
 		}
 	}
-	return p.spool.each(n, decoding(visit))
+	return p.spool.each(n, visit)
 }
 
 func decoding(visit func(*entry) error) func([]byte) error {
