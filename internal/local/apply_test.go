@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
@@ -507,8 +506,8 @@ type meeting struct {
 	here chan struct{}
 }
 
-func (m meeting) Put(ctx context.Context, key string, body io.ReadSeeker) error {
-	err := m.Store.Put(ctx, key, body)
+func (m meeting) Note(ctx context.Context, key string, body []byte) error {
+	err := m.Store.Note(ctx, key, body)
 	if strings.HasPrefix(key, "connections/") {
 		if m.left.Add(-1) == 0 {
 			close(m.here)

@@ -179,11 +179,8 @@ func (p *portion) look(ctx context.Context) error {
 	if !p.looked.IsZero() && now.Sub(p.looked) < lookEvery {
 		return nil // another worker just did
 	}
-	if now.Sub(p.shown) >= lifeEvery {
-		if err := p.steps.Work.Put(ctx, p.prefix+p.name, strings.NewReader("")); err != nil {
-			return fmt.Errorf("show that the connection is used: %w", err)
-		}
-		p.shown = now
+	if err := p.show(ctx, now); err != nil {
+		return fmt.Errorf("show that the connection is used: %w", err)
 	}
 	names, err := p.alive(ctx, now)
 	if err != nil {
@@ -192,6 +189,23 @@ func (p *portion) look(ctx context.Context) error {
 	p.looked = now
 	p.take(len(names), slices.Index(names, p.name))
 	return nil
+}
+
+// show renews the sign of life when it is due. The first one need not wait for the
+// disk: it ends with the machine anyhow.
+func (p *portion) show(ctx context.Context, now time.Time) (err error) {
+	switch {
+	case p.shown.IsZero():
+		err = p.steps.Work.Note(ctx, p.prefix+p.name, nil)
+	case now.Sub(p.shown) >= lifeEvery:
+		err = p.steps.Work.Put(ctx, p.prefix+p.name, strings.NewReader(""))
+	default:
+		return nil
+	}
+	if err == nil {
+		p.shown = now
+	}
+	return err
 }
 
 // alive are the processes that share the connection, in the order in which they came.
