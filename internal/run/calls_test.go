@@ -169,6 +169,24 @@ func TestGateFollowsTheHint(t *testing.T) {
 	}
 }
 
+// While the service could do more than it was sent, one more call is rendered at a time.
+func TestRenderingHurriesWhenTheServiceIsIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(func() int { return 8 })
+		g.busy = cap(g.renders) + 1
+		began := time.Now()
+		for range cap(g.renders) + 1 {
+			g.render()
+		}
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("waited %s although nothing was sent", waited)
+		}
+		if len(g.spare) != 1 {
+			t.Error("the spare place is not used")
+		}
+	})
+}
+
 // A wait is told once for each reason and end, and counts once however many calls wait.
 func TestWaitsAreToldAndCountedOnce(t *testing.T) {
 	var c crew
@@ -228,6 +246,7 @@ func numbered(t *testing.T, n int) *chunk {
 func TestRenderingIsNoLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(func() int { return 8 })
+		g.busy = 20 // as many are ready as the service likes: none may have the spare place
 		began := time.Now()
 		for range cap(g.renders) {
 			g.render() // and never says that it is rendered

@@ -127,10 +127,12 @@ type gate struct {
 	freed chan struct{} // closed and replaced when a place becomes free
 
 	renders chan struct{} // room for those that are rendered now
+	spare   chan struct{} // one more, while the service waits for us
 }
 
 func newGate(inFlight func() int) *gate {
-	return &gate{inFlight: inFlight, freed: make(chan struct{}), renders: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
+	return &gate{inFlight: inFlight, freed: make(chan struct{}),
+		renders: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)), spare: make(chan struct{}, 1)}
 }
 
 // renderPatience is how long a call waits for the one before it to be rendered.
@@ -138,17 +140,31 @@ const renderPatience = 20 * time.Millisecond
 
 // render waits until a processor is free for one more call, which says when it
 // is rendered. Many rendered at once would all be ready late, and of eight
-// calls that are to be sent now the first need not wait for the last. It puts calls in an
+// calls that are to be sent now the first need not wait for the last. One processor is left to the answers, unless
+// hardly any can come. It puts calls in an
 // order and is no lock: one that does not get ready, because it waits for the service, keeps nobody up for long.
 func (g *gate) render() (rendered func()) {
 	late := time.NewTimer(renderPatience)
 	defer late.Stop()
+	spare := g.spare
+	if !g.idle() {
+		spare = nil
+	}
 	select {
 	case g.renders <- struct{}{}:
 		return sync.OnceFunc(func() { <-g.renders })
+	case spare <- struct{}{}:
+		return sync.OnceFunc(func() { <-g.spare })
 	case <-late.C:
 		return func() {}
 	}
+}
+
+// idle tells whether the service could do more than what is sent or ready to be sent.
+func (g *gate) idle() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.busy-len(g.renders)-len(g.spare) < g.inFlight()
 }
 
 // take waits for a place; false when there was none until then.
