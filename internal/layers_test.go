@@ -17,7 +17,7 @@ import (
 // only from layers below its own: neighbours do not know each other. A name
 // that ends in /… stands for the packages below it too.
 var layers = [][]string{
-	{"internal/fault", "internal/row", "internal/near", "internal/cloud", "internal/asl", "internal/dataversetest/…", "internal/local/bucket", "infra", "examples"},
+	{"internal/fault", "internal/row", "internal/near", "internal/heap", "internal/cloud", "internal/asl", "internal/dataversetest/…", "internal/local/bucket", "infra", "examples"},
 	{"internal/config", "internal/dataverse", "internal/store", "internal/secret",
 		"internal/delivery/charset", "internal/delivery/unpack", "internal/delivery/parquet", "internal/delivery/xlsx"},
 	{"internal/delivery", "internal/mapping", "internal/report", "internal/snapshot", "internal/store/storetest"},

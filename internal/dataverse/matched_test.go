@@ -1,10 +1,13 @@
 package dataverse_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -148,6 +151,55 @@ func TestFirstCallsAreShared(t *testing.T) {
 	if diff := cmp.Diff([]int{1, 4, 5}, sizes); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// One Write is the first; the others wait until it has ended, and one takes its place where there was none.
+func TestFirstWriteIsAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := dataverse.NewFirstCalls()
+		const others = 5
+		var before, firsts, late atomic.Int64
+		one, ended := first.Await(t.Context())
+		if !one {
+			t.Fatal("nobody was first")
+		}
+		for range others {
+			go func() {
+				one, ended := first.Await(t.Context())
+				if one {
+					firsts.Add(1)
+					time.Sleep(time.Millisecond)
+					late.Store(before.Load())
+				}
+				before.Add(1)
+				ended(true)
+			}()
+		}
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		if one, _ := first.Await(stopped); one {
+			t.Error("first although it was stopped")
+		}
+		synctest.Wait()
+		if before.Load() != 0 {
+			t.Error("not everybody waited")
+		}
+		ended(false) // it had nothing to write
+		time.Sleep(time.Second)
+		if firsts.Load() != 1 || late.Load() != 0 || before.Load() != others {
+			t.Errorf("%d were first, %d ended before, %d in all", firsts.Load(), late.Load(), before.Load())
+		}
+		if one, _ := first.Await(t.Context()); one {
+			t.Error("first although others have written")
+		}
+		stuck := dataverse.NewFirstCalls()
+		stuck.Await(t.Context()) // and never ends
+		if one, ended := stuck.Await(t.Context()); one {
+			t.Error("two are first")
+		} else {
+			ended(true)
+		}
+	})
 }
 
 func observeRows(sizes *[]int) func(int, time.Duration) {

@@ -18,7 +18,7 @@ const (
 	elasticCall = 100
 	// slowGrowth and fastGrowth bound by how much a call may carry more than the one before.
 	slowGrowth, fastGrowth = 1.1, 10
-	// fewRows: calls with fewer say more about the call than about a row.
+	// fewRows: calls with fewer say more about the call than about a row, of which they say only how long it takes at most.
 	fewRows = 10
 )
 
@@ -62,11 +62,12 @@ func (s *sizer) next() int {
 
 // answered takes in a call that was done, and says how many times longer than at their best its rows took.
 func (s *sizer) answered(rows int, took time.Duration) (slower float64) {
-	if rows < fewRows {
-		return 0
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if rows < fewRows {
+		s.atFirst(rows, took)
+		return 0
+	}
 	perRow := max(took-fixedCost, took/10).Seconds() / float64(rows)
 	if s.perRow == 0 {
 		s.perRow, s.best = perRow, perRow
@@ -85,6 +86,15 @@ func (s *sizer) answered(rows int, took time.Duration) (slower float64) {
 		s.size = min(s.size*grow, s.most)
 	}
 	return perRow / s.best
+}
+
+// atFirst takes in a call of a few rows, which says how long a row takes at most. Where it
+// is the first that was heard of the table (rule W2), the next ones need not be careful beyond that.
+func (s *sizer) atFirst(rows int, took time.Duration) {
+	if s.perRow == 0 {
+		perRow := max(took-fixedCost, took/20).Seconds() / float64(rows)
+		s.size = min(max(s.size, s.flow.LongCall.Seconds()/perRow), s.most)
+	}
 }
 
 // judged takes in how many of the rows of a call were bad.

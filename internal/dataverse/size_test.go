@@ -48,12 +48,31 @@ func TestSizeFollowsLatency(t *testing.T) {
 	}
 	// Small calls and single rows say nothing about the size of a full one.
 	s = newTestSizer(false)
+	s.answered(100, 1030*time.Millisecond)
 	for range 50 {
 		s.answered(20, time.Millisecond)
 		s.answered(1, time.Millisecond)
 	}
 	if got := s.next(); got != 100 {
 		t.Errorf("%d after small calls", got)
+	}
+}
+
+// The first row of all says how long a row takes at most: as many as then end within LongCall make the next call.
+func TestSizeAfterTheFirstRow(t *testing.T) {
+	for took, want := range map[time.Duration]int{
+		3 * time.Second: 100, 300 * time.Millisecond: 100, 75 * time.Millisecond: 200, 54 * time.Millisecond: 1000, time.Millisecond: 1000,
+	} {
+		s := newTestSizer(false)
+		s.answered(1, took)
+		if got := s.next(); got != want {
+			t.Errorf("%d after a row of %s, not %d", got, took, want)
+		}
+	}
+	e := newTestSizer(true)
+	e.answered(1, time.Millisecond)
+	if got := e.next(); got != 100 {
+		t.Errorf("elastic: %d", got)
 	}
 }
 

@@ -3,21 +3,55 @@ package dataverse
 import (
 	"context"
 	"sync/atomic"
+	"time"
 )
 
 // FirstCalls are the first bulk calls to a table, one of each kind.
-type FirstCalls struct{ by [len(messages)]*firstCall }
+type FirstCalls struct {
+	by    [len(messages)]*firstCall
+	write chan struct{} // room for the very first Write
+	wrote atomic.Bool   // it has ended
+}
 
 // NewFirstCalls is for a table that nobody has written to yet.
 func NewFirstCalls() *FirstCalls { return newFirstCalls(false) }
 
 func newFirstCalls(warm bool) *FirstCalls {
-	f := new(FirstCalls)
+	f := &FirstCalls{write: make(chan struct{}, 1)}
+	f.wrote.Store(warm)
 	for i := range f.by {
 		f.by[i] = &firstCall{turn: make(chan struct{}, 1)}
 		f.by[i].done.Store(warm)
 	}
 	return f
+}
+
+// firstPatience is how long to wait for what the first row tells. One that takes longer tells nothing that a Writer
+// does not assume anyhow, and its caller may be stuck where no time-out of ours reaches.
+const firstPatience = 250 * time.Millisecond
+
+// Await tells one caller that its Write is to be the first of all, and has the others wait a while until it says that
+// it has ended, or that there was none. The first should carry a single row: more would wait for that row anyway, and
+// how long it takes says how many the next ones may carry. Who has waited long enough, or is stopped, is not the first.
+func (f *FirstCalls) Await(ctx context.Context) (first bool, ended func(wrote bool)) {
+	none := func(bool) {}
+	if f.wrote.Load() {
+		return false, none
+	}
+	late := time.NewTimer(firstPatience)
+	defer late.Stop()
+	select {
+	case f.write <- struct{}{}:
+	case <-late.C:
+		return false, none
+	case <-ctx.Done():
+		return false, none
+	}
+	if f.wrote.Load() {
+		<-f.write
+		return false, none
+	}
+	return true, func(wrote bool) { f.wrote.Store(wrote); <-f.write }
 }
 
 // firstCall sees to it that the first bulk call of a kind is a single row.

@@ -353,8 +353,10 @@ func TestRowsThatTheServiceRejects(t *testing.T) {
 	}
 	strict := ""
 	s.config = func() string {
-		return strings.Replace(testConfig, "audiences: [admin, business]",
-			"columns: {emailaddress1: emailaddress1, lastname: lastname, parentcustomerid: {to: parentcustomerid, table: account}}"+strict, 1)
+		return strings.NewReplacer("audiences: [admin, business]",
+			"columns: {emailaddress1: emailaddress1, lastname: lastname, parentcustomerid: {to: parentcustomerid, table: account}}"+strict,
+			// With more calls in flight all rows would be there before the first is rejected.
+			"credential: env:X", "credential: env:X, max_in_flight: 1").Replace(testConfig)
 	}
 	f := s.drop("inbox/admin/people/few.csv", file(20))
 	if f.State != run.Partial || f.Written != 1480 || f.Rejected != 20 {

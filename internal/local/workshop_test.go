@@ -103,7 +103,7 @@ func TestResumedAppendThatIsRefusedKeepsItsAccount(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, t.TempDir())
 	shop := workshop(t, s, nil, nil)
-	s.fault("status-before:status=403,path=Multiple|batch$,after=5,every=1,code=0x80040220")
+	s.fault("status-before:status=403,path=Multiple|batch$,after=2,every=1,code=0x80040220")
 	a, b := file(t, "a.jsonl", enquiries(1500)), file(t, "b.jsonl", enquiries(1500))
 	first, err := shop.DeliverFile(t.Context(), a, "leads", false)
 	if err != nil || first.State != run.Failed || first.Written == 0 || first.Reason.Kind != string(fault.Denied) {
@@ -279,7 +279,7 @@ func TestAwkwardKeysCreatedBeforeACrashCountAsCreated(t *testing.T) {
 	shop := workshop(t, s, func(w store.Store) store.Store { work.Store = w; return work }, nil)
 	b := begin(t, shop.Steps, "people", "x.csv", "emailaddress1,lastname\na+b@x.org,A\nc+d@x.org,B\n")
 	work.creates.Store(0)
-	work.after.Store(2) // the attempt's claim and the announcement of its call
+	work.after.Store(4) // the sign of life, the attempt's claim and the announcements of its calls, a row each
 	if err := b.apply(t.Context()); err == nil {
 		t.Fatal("the worker should have died")
 	}

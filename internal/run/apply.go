@@ -171,6 +171,7 @@ type attempt struct {
 	chunk     *chunk // nil when there is nothing to send
 	client    *dataverse.Client
 	writer    *dataverse.Writer
+	first     *dataverse.FirstCalls
 	journal   *journal
 	fence     *fence
 	leavePart func() // nil without a part of the connection
@@ -266,8 +267,9 @@ func inFlight(ctx context.Context) (context.Context, context.CancelFunc) {
 // writeOptions are the plan's.
 func (w *attempt) writeOptions(ctx context.Context) (options dataverse.WriteOptions, leave func(), err error) {
 	o := w.plan.Options
+	w.first = w.crew.first(w.client, w.plan)
 	options = dataverse.WriteOptions{
-		First: w.crew.first(w.client, w.plan), Match: w.plan.MatchOn, Replace: o.Replace,
+		First: w.first, Match: w.plan.MatchOn, Replace: o.Replace,
 		DetectDuplicates: o.DetectDuplicates, BypassLogic: o.BypassLogic, BypassPlugins: o.BypassPlugins, SuppressFlows: o.SuppressFlows,
 		CallerObjectID: o.CallerObjectID, CallerID: o.CallerID, Tag: o.Tag,
 		Before:   w.before,

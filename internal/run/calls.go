@@ -16,15 +16,22 @@ func (w *attempt) send(ctx, calls context.Context) {
 	var flying sync.WaitGroup
 	defer flying.Wait()
 	for gate.take(ctx, w.until.Sub(w.now())) {
+		first, ended := w.first.Await(ctx)
 		rendered := gate.render()
-		places := w.cut(w.writer.SizeOf(w.left()))
+		size := 1
+		if !first {
+			size = w.writer.SizeOf(w.left())
+		}
+		places := w.cut(size)
 		if len(places) == 0 || ctx.Err() != nil {
 			rendered()
+			ended(false)
 			gate.give()
 			return
 		}
 		flying.Go(func() {
 			defer gate.give()
+			defer ended(true)
 			defer rendered()
 			w.call(dataverse.WhenReady(calls, rendered), places)
 		})
