@@ -20,6 +20,8 @@ import (
 type Mapping struct {
 	// Find resolves what References asks for. It must know it by the time Map is called.
 	Find Finder
+	// Brief says that nobody needs Set where Values says it all.
+	Brief bool
 
 	dest  *config.Destination
 	table *dataverse.Table
@@ -46,8 +48,10 @@ type Mapping struct {
 
 	// Buffers of the last mapped row.
 	set      []byte
-	extents  []Extent // in set, of the values of each of laid
+	extents  []extent // in set, of the values of each of laid
 	bare     bool     // nothing stands in set but what is fixed and laid
+	list     []byte   // values of laid
+	listed   bool     // they are in list
 	parts    []byte
 	ends     []int // of the parts
 	norm     []byte
@@ -140,7 +144,7 @@ func (m *Mapping) Key() []byte { return m.norm }
 // is valid until the next call.
 func (m *Mapping) Map(r *row.Row, op *dataverse.Operation) *row.Reject {
 	m.set, m.parts, m.ends, m.norm = m.set[:0], m.parts[:0], m.ends[:0], m.norm[:0]
-	m.links = m.links[:0]
+	m.links, m.listed = m.links[:0], false
 	if r.Reject != nil {
 		return r.Reject
 	}
@@ -149,8 +153,13 @@ func (m *Mapping) Map(r *row.Row, op *dataverse.Operation) *row.Reject {
 		m.norm = m.norm[:0]
 		return reject
 	}
+	if m.bare = true; m.brief() {
+		if reject := m.listColumns(r); reject != nil {
+			return reject
+		}
+		return m.mapApart(r, op)
+	}
 	m.set = append(append(m.set, '{'), m.fixed...)
-	m.bare = true
 	if m.do != dataverse.Delete {
 		if reject := m.mapColumns(r); reject != nil {
 			return reject
@@ -174,12 +183,12 @@ func (m *Mapping) mapColumns(r *row.Row) *row.Reject {
 		if p != nil {
 			return c.reject(r, p)
 		}
-		m.set, m.extents[i] = set, Extent{}
+		m.set, m.extents[i] = set, extent{}
 		if len(set) > before {
 			if set[before] == ',' {
 				before++
 			}
-			m.extents[i] = Extent{before + len(c.prefix), len(set)}
+			m.extents[i] = extent{before + len(c.prefix), len(set)}
 		}
 	}
 	return nil
@@ -187,16 +196,26 @@ func (m *Mapping) mapColumns(r *row.Row) *row.Reject {
 
 // member appends a column and its value to the members of a JSON object; nothing where the row says nothing.
 func (m *Mapping) member(dst []byte, c *column, r *row.Row) ([]byte, *problem) {
-	cell, null := m.cell(c, r)
-	if cell.Kind == row.Absent {
-		return dst, nil
-	}
 	before := len(dst)
 	if dst[before-1] != '{' {
 		dst = append(dst, ',')
 	}
 	dst = append(dst, c.prefix...)
-	p := none
+	start := len(dst)
+	dst, p := m.value(dst, c, r)
+	if len(dst) == start {
+		dst = dst[:before]
+	}
+	return dst, p
+}
+
+// value appends the value of a column; nothing where the row says nothing.
+func (m *Mapping) value(dst []byte, c *column, r *row.Row) ([]byte, *problem) {
+	cell, null := m.cell(c, r)
+	if cell.Kind == row.Absent {
+		return dst, nil
+	}
+	start, p := len(dst), none
 	if !null {
 		dst, p = c.render(dst, cell)
 	}
@@ -204,11 +223,11 @@ func (m *Mapping) member(dst []byte, c *column, r *row.Row) ([]byte, *problem) {
 	case p == nil:
 		return dst, nil
 	case p != none:
-		return dst[:before], p
+		return dst[:start], p
 	case m.nulls(c) == config.ClearNulls:
-		return append(dst, "null"...), nil
+		return append(dst[:start], "null"...), nil
 	}
-	return dst[:before], nil
+	return dst[:start], nil
 }
 
 // nulls is what an empty cell of a column does.

@@ -24,7 +24,43 @@ func rendered(t *testing.T, m *Mapping, r *row.Row) string {
 	if err != nil {
 		t.Fatalf("%+v: %v", op, err)
 	}
+	sameBriefly(t, m, r, string(text))
 	return string(text)
+}
+
+// sameBriefly holds what Layout and Values say of a row, also without a Set, against the operation as it is stored.
+func sameBriefly(t *testing.T, m *Mapping, r *row.Row, want string) {
+	t.Helper()
+	for _, brief := range []bool{false, true} {
+		var op dataverse.Operation
+		m.Brief = brief
+		if reject := m.Map(r, &op); reject != nil {
+			t.Errorf("brief %t: %+v", brief, reject)
+		}
+		if list, all := m.Values(); all {
+			var members []string
+			if fixed := m.Layout().Fixed; fixed != "" {
+				members = append(members, fixed)
+			}
+			var values []json.RawMessage
+			if err := json.Unmarshal([]byte("["+string(list)+"]"), &values); err != nil || len(values) != len(m.Layout().Names) {
+				t.Errorf("brief %t: %s: %v", brief, list, err)
+				continue
+			}
+			for i, name := range m.Layout().Names {
+				if string(values[i]) != Nothing {
+					members = append(members, name+string(values[i]))
+				}
+			}
+			op.Set = json.RawMessage("{" + strings.Join(members, ",") + "}")
+		} else if op.Set == nil {
+			t.Errorf("brief %t: neither Set nor Values", brief)
+		}
+		if text, err := json.Marshal(op); err != nil || string(text) != want {
+			t.Errorf("brief %t: %s, want %s (%v)", brief, text, want, err)
+		}
+	}
+	m.Brief = false
 }
 
 func TestMap(t *testing.T) {

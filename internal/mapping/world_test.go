@@ -142,14 +142,16 @@ func outcome(t *testing.T, m *Mapping, r *row.Row) string {
 	if reject := m.Map(r, &op); reject != nil {
 		return reject.Column + ": " + reject.Code
 	}
+	const start = `{"row":7,"line":9,"do":`
 	var lines []string
 	for _, o := range append([]dataverse.Operation{op}, m.Links()...) {
 		text, err := json.Marshal(o)
 		if err != nil {
 			t.Fatalf("%+v: %v", o, err)
 		}
-		lines = append(lines, strings.TrimPrefix(string(text), `{"row":7,"line":9,"do":`))
+		lines = append(lines, strings.TrimPrefix(string(text), start))
 	}
+	sameBriefly(t, m, r, start+lines[0])
 	return strings.Join(lines, "\n")
 }
 

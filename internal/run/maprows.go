@@ -149,6 +149,7 @@ func at(err error, file string, line int) error {
 // also when nobody waits for it any more.
 func (p *pipeline) mapBlocks(ctx context.Context, m *mapping.Mapping, known int) error {
 	w := &mapper{pipeline: p, m: m, ids: p.plan.ids(), known: known, shapes: newShaper(&p.shapes, m)}
+	m.Brief = p.secret == nil // marks are of what Set says
 	if p.secret != nil {
 		w.marker = snapshot.NewMarker(p.secret)
 	}
@@ -254,17 +255,22 @@ func (w *mapper) row(b *block, r *row.Row) {
 		partition = w.spool.partition(e.mark.Key)
 	}
 	dst, at := e.head(b.entries)
-	dst = sized(w.appendOperation(dst), at)
+	dst = sized(w.appendOperation(dst, r), at)
 	b.entries = w.appendLinks(dst)
 	b.mapped = append(b.mapped, mapped{partition, len(b.entries)})
 }
 
 // appendOperation adds the line of the row's operation, of nothing but values where it has a shape.
-func (w *mapper) appendOperation(dst []byte) []byte {
+func (w *mapper) appendOperation(dst []byte, r *row.Row) []byte {
 	if values, all := w.m.Values(); all && w.op.Partition == "" {
 		if n := w.shapes.number(&w.op); n >= 0 {
 			return appendShaped(dst, n, &w.op, values)
 		}
+	}
+	if w.m.Brief { // from now on Set is needed
+		w.m.Brief = false
+		w.m.Map(r, &w.op)
+		w.identify()
 	}
 	return appendOperation(dst, &w.op)
 }

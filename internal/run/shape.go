@@ -29,8 +29,8 @@ type shape struct {
 	Set   []string       `json:"set"` // `"firstname":`, of the rest
 }
 
-// absent stands for the value of a column that a row does not mention. No column has such a value.
-const absent = "{}"
+// absent stands for the value of a column that a row does not mention.
+const absent = mapping.Nothing
 
 // Shapes are few: one for each column that a file without a header shows late.
 // Beyond these bounds rows are stored as objects.
@@ -151,7 +151,7 @@ func (s *shaper) number(op *dataverse.Operation) int {
 }
 
 // appendShaped writes an operation that has a shape as a line of values.
-func appendShaped(dst []byte, n int, op *dataverse.Operation, values []mapping.Extent) []byte {
+func appendShaped(dst []byte, n int, op *dataverse.Operation, values []byte) []byte {
 	dst = strconv.AppendInt(append(dst, '['), op.Row, 10)
 	dst = strconv.AppendInt(append(dst, ','), int64(op.Line), 10)
 	dst = strconv.AppendInt(append(dst, ','), int64(n), 10)
@@ -164,13 +164,8 @@ func appendShaped(dst []byte, n int, op *dataverse.Operation, values []mapping.E
 	if op.New != "" {
 		dst = appendMember(dst, `,"`, op.New)
 	}
-	for _, v := range values {
-		dst = append(dst, ',')
-		if v.From == v.To {
-			dst = append(dst, absent...)
-			continue
-		}
-		dst = append(dst, op.Set[v.From:v.To]...)
+	if len(values) > 0 {
+		dst = append(append(dst, ','), values...)
 	}
 	return append(dst, "]\n"...)
 }
