@@ -45,11 +45,11 @@ func newBins(dir string, n, budget int) *bins {
 	return &bins{dir: dir, budget: budget, block: min(max(budget/(2*n), leastBlock), mostBlock), all: make([]bin, n)}
 }
 
-// put adds an item to a bin, copying it. An item without bytes is none.
-func (b *bins) put(i int, item []byte) error {
+// put adds an item, in one or two parts, to a bin, copying it. An item without bytes is none.
+func (b *bins) put(i int, item, rest []byte) error {
 	var length [binary.MaxVarintLen64]byte
-	head := length[:binary.PutUvarint(length[:], uint64(len(item)))]
-	size := len(head) + len(item)
+	head := length[:binary.PutUvarint(length[:], uint64(len(item)+len(rest)))]
+	size := len(head) + len(item) + len(rest)
 	one := &b.all[i]
 	if n := len(one.blocks); n == 0 || cap(one.blocks[n-1])-len(one.blocks[n-1]) < size {
 		if err := b.grow(one, size); err != nil {
@@ -57,7 +57,7 @@ func (b *bins) put(i int, item []byte) error {
 		}
 	}
 	last := &one.blocks[len(one.blocks)-1]
-	*last = append(append(*last, head...), item...)
+	*last = append(append(append(*last, head...), item...), rest...)
 	one.items++
 	one.bytes += int64(size)
 	return nil

@@ -13,7 +13,7 @@ type block struct {
 	text    []byte
 	columns []string // the file's, as far as they are known behind the last row
 
-	entries []byte // for the spool, one behind the other
+	lines   []byte // of operations and their links, one behind the other
 	mapped  []mapped
 	rejects []row.Reject
 	keys    []byte // short hashes of the rows' keys, when they are kept
@@ -22,8 +22,11 @@ type block struct {
 	done    chan struct{} // one word: mapped
 }
 
-// mapped is an operation among a block's entries.
-type mapped struct{ partition, end int }
+// mapped is a row among a block's lines: its operation's line and those of its links end there.
+type mapped struct {
+	label
+	partition, op, end int
+}
 
 const (
 	blockRows  = 512
@@ -35,7 +38,7 @@ func newBlock() *block { return &block{done: make(chan struct{}, 1)} }
 
 func (b *block) reset() {
 	b.rows, b.cells, b.text = b.rows[:0], b.cells[:0], b.text[:0]
-	b.entries, b.mapped, b.rejects, b.keys, b.keyless, b.err = b.entries[:0], b.mapped[:0], b.rejects[:0], b.keys[:0], 0, nil
+	b.lines, b.mapped, b.rejects, b.keys, b.keyless, b.err = b.lines[:0], b.mapped[:0], b.rejects[:0], b.keys[:0], 0, nil
 }
 
 func (b *block) full() bool {

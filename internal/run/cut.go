@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,32 +20,24 @@ import (
 	"penstock/internal/store"
 )
 
-// seal resolves duplicate keys partition by partition and cuts what is left into
-// chunks. Rule P3: a plan with chunks exists only after every row was seen. When
+// seal resolves duplicate keys partition by partition, at least one, and cuts what is not in chunks yet. Rule P3: a
+// plan with chunks exists only after every row was seen. When
 // time is up between two partitions it says so with errTimeUp.
 func (p *preparation) seal(ctx context.Context) error {
-	cut := newCutter(ctx, p)
-	err := p.sealPartitions(ctx, cut)
-	ended := cut.end()
-	if ended != nil && (err == nil || errors.Is(err, errTimeUp) || errors.Is(err, context.Canceled)) {
-		err = ended // also when a chunk that could not be stored is what ended the rest
+	switch {
+	case !p.direct:
+		p.cut = newCutter(ctx, p)
+	case p.cut != nil: // the last chunk is stored meanwhile
+		if err := p.cut.flush(); err != nil {
+			return err
+		}
 	}
-	p.plan.Chunks, p.plan.Links = cut.load.refs, cut.link.refs
-	return err
-}
-
-// sealPartitions seals at least one partition, or a piece of the one without keys.
-func (p *preparation) sealPartitions(ctx context.Context, cut *cutter) error {
 	same := &duplicates{policy: p.dest.Duplicates}
 	for before := p.sealed; p.sealed < len(p.spool.all); p.sealed++ {
 		if p.sealed > before && p.time.up() {
 			return errTimeUp
 		}
-		seal := p.resolve
-		if p.sealed == 0 {
-			seal = p.stream
-		}
-		if err := seal(ctx, same, cut); err != nil {
+		if err := p.sealPartition(ctx, same); err != nil {
 			return err
 		}
 		p.spool.drop(p.sealed)
@@ -52,8 +45,65 @@ func (p *preparation) sealPartitions(ctx context.Context, cut *cutter) error {
 	return nil
 }
 
+func (p *preparation) sealPartition(ctx context.Context, same *duplicates) error {
+	switch {
+	case p.direct:
+		return p.dropDuplicates(ctx, same)
+	case p.sealed == 0:
+		return p.stream(ctx, p.cut)
+	}
+	return p.resolve(ctx, same, p.cut)
+}
+
+// endChunks waits until all chunks are stored, and takes them into the plan. err is what ended the rest.
+func (p *preparation) endChunks(err error) error {
+	if p.cut != nil {
+		ended := p.cut.end()
+		if ended != nil && (err == nil || errors.Is(err, errTimeUp) || errors.Is(err, context.Canceled)) {
+			err = ended // also when a chunk that could not be stored is what ended the rest
+		}
+		p.plan.Chunks, p.plan.Links = p.cut.load.refs, p.cut.link.refs
+		p.cut = nil
+	}
+	for n, dropped := range p.dropped {
+		if n >= len(p.plan.Chunks) {
+			return errSpool
+		}
+		p.plan.Chunks[n].drop(dropped)
+	}
+	p.dropped = nil
+	return err
+}
+
+// dropDuplicates has rows that are in chunks already not sent where others with their key rule them out.
+func (p *preparation) dropDuplicates(ctx context.Context, same *duplicates) error {
+	if err := p.findDuplicates(ctx, same); err != nil || !same.found {
+		return err
+	}
+	columns := p.keyColumns()
+	return p.eachEntry(ctx, p.sealed, func(e *entry) error {
+		why := same.against(e)
+		if why == "" {
+			return nil
+		}
+		chunk, place, ok := whereabouts(e.op)
+		if !ok {
+			return errSpool
+		}
+		if p.dropped == nil {
+			p.dropped = map[int][]byte{}
+		}
+		p.dropped[chunk] = setBit(p.dropped[chunk], place)
+		return p.reject(duplicate(e, columns, why))
+	})
+}
+
+func duplicate(e *entry, columns, why string) row.Reject {
+	return row.Reject{Row: e.row, Object: e.object, Line: e.line, Column: columns, Code: "duplicate_key", Message: why}
+}
+
 // stream passes on what has no key, piece by piece: there may be much of it.
-func (p *preparation) stream(ctx context.Context, _ *duplicates, cut *cutter) error {
+func (p *preparation) stream(ctx context.Context, cut *cutter) error {
 	for before := p.after.Streamed; p.after.Streamed < len(p.after.Pieces); p.after.Streamed++ {
 		if p.after.Streamed > before && p.time.up() {
 			return errTimeUp
@@ -74,7 +124,7 @@ func (p *preparation) resolve(ctx context.Context, same *duplicates, cut *cutter
 	columns := p.keyColumns()
 	return p.eachEntry(ctx, p.sealed, func(e *entry) error {
 		if why := same.against(e); why != "" {
-			return p.reject(row.Reject{Row: e.row, Object: e.object, Line: e.line, Column: columns, Code: "duplicate_key", Message: why})
+			return p.reject(duplicate(e, columns, why))
 		}
 		return cut.add(e)
 	})
@@ -141,6 +191,8 @@ type cutter struct {
 	marks      []snapshot.Mark
 	stores     *errgroup.Group
 	ctx        context.Context
+
+	chunk, place int // of the last operation
 }
 
 // storesAtOnce is how many chunks are hashed and stored while the next one is cut: mostly they wait for the disk.
@@ -154,7 +206,7 @@ func newCutter(ctx context.Context, p *preparation) *cutter {
 		return &chunkWriter{ctx: c.ctx, work: p.Work, folder: p.plan.folder(), by: p.piecesBy(), phase: phase, stores: c.stores, refs: refs}
 	}
 	c.load, c.link = writer("load", p.plan.Chunks), writer("link", p.plan.Links)
-	c.load.head = p.shapes.head()
+	c.load.shapes = &p.shapes
 	return c
 }
 
@@ -164,7 +216,7 @@ func (c *cutter) add(e *entry) error {
 			return err
 		}
 	}
-	of := c.load.count
+	c.chunk, c.place = len(c.load.refs), c.load.count
 	c.load.put(e.op)
 	for links := e.links; len(links) > 0; {
 		end := bytes.IndexByte(links, '\n') + 1
@@ -172,7 +224,7 @@ func (c *cutter) add(e *entry) error {
 			return errSpool
 		}
 		c.link.put(links[:end])
-		c.link.place(of)
+		c.link.place(c.place)
 		links = links[end:]
 	}
 	if e.marked {
@@ -223,8 +275,9 @@ type chunkWriter struct {
 	stores *errgroup.Group // stores at the same time; nil stores at once
 	buffer []byte
 	count  int
-	marks  string // key of the next chunk's
-	head   []byte // first line of each chunk
+	marks  string  // key of the next chunk's
+	shapes *shapes // of its first line; nil for none
+	head   []byte  // that line, as far as the shapes are known
 
 	usual int // bytes of a chunk, and a little more
 
@@ -239,6 +292,9 @@ func (w *chunkWriter) full(more int) bool {
 }
 
 func (w *chunkWriter) put(line []byte) {
+	if w.count == 0 && w.shapes != nil {
+		w.head = w.shapes.head()
+	}
 	if cap(w.buffer)-len(w.buffer) < len(line)+len(w.head) {
 		w.grow(len(line) + len(w.head))
 	}
@@ -288,7 +344,7 @@ func (w *chunkWriter) flushAs(n int) error {
 	if w.count == 0 {
 		return nil
 	}
-	body, at := w.buffer, len(w.refs)
+	body, at := w.withShapes(w.buffer), len(w.refs)
 	ref := ChunkRef{N: n, Key: chunkKey(w.folder, w.by, chunkName(w.phase, n)), Operations: w.count, Marks: w.marks}
 	w.mu.Lock()
 	w.refs = append(w.refs, ref)
@@ -299,6 +355,18 @@ func (w *chunkWriter) flushAs(n int) error {
 	}
 	w.stores.Go(func() error { return w.store(at, ref, body) })
 	return nil
+}
+
+// withShapes sees to it that a chunk begins with all shapes that its lines may have: with late columns come new ones.
+func (w *chunkWriter) withShapes(body []byte) []byte {
+	if w.shapes == nil {
+		return body
+	}
+	head := w.shapes.head()
+	if len(head) == len(w.head) { // shapes are only ever added
+		return body
+	}
+	return slices.Concat(head, body[len(w.head):])
 }
 
 func (w *chunkWriter) store(at int, ref ChunkRef, body []byte) error {

@@ -193,6 +193,21 @@ type made struct {
 	Reasons     []row.Reject
 }
 
+// live are the lines of a chunk, of the load or of its links, whose operation in the load was not dropped.
+func (d *desk) live(ref, load ChunkRef, lines []string) (live []string) {
+	states := load.states()
+	for i, line := range lines {
+		of := struct{ Of int }{i}
+		if err := json.Unmarshal([]byte(line), &of); ref.Key != load.Key && err != nil {
+			d.t.Fatal(err)
+		}
+		if states[of.Of] == untouched {
+			live = append(live, line)
+		}
+	}
+	return live
+}
+
 func (d *desk) made(prepared Prepared) *made {
 	d.t.Helper()
 	plan, err := d.readPlan(d.t.Context(), d.start.Destination, d.start.Run)
@@ -204,7 +219,7 @@ func (d *desk) made(prepared Prepared) *made {
 	}
 	m := &made{Plan: plan}
 	for _, ref := range plan.Chunks {
-		m.Load = append(m.Load, d.lines(ref)...)
+		m.Load = append(m.Load, d.live(ref, ref, d.lines(ref))...)
 		if ref.Marks != "" {
 			marks, err := snapshot.DecodeMarks(d.object(ref.Marks))
 			if err != nil || len(marks) != ref.Operations {
@@ -214,7 +229,7 @@ func (d *desk) made(prepared Prepared) *made {
 		}
 	}
 	for _, ref := range plan.Links {
-		m.Links = append(m.Links, d.lines(ref)...)
+		m.Links = append(m.Links, d.live(ref, plan.Chunks[ref.N], d.lines(ref))...)
 	}
 	if plan.Rejects != "" {
 		for line := range strings.Lines(string(d.object(plan.Rejects + "000000"))) {

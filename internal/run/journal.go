@@ -26,7 +26,7 @@ type opState uint8
 
 const (
 	untouched opState = iota
-	needless          // of the second pass: its row was not written. Lowest of what is settled: who sent it knows more
+	needless          // dropped, or of the second pass and its row was not written. Lowest of what is settled: who sent it knows more
 	sending           // noted, fate unknown
 	rejected
 	unchanged
@@ -178,7 +178,7 @@ func (s *Steps) readJournals(ctx context.Context, plan *Plan, phase string, ref 
 		return nil, fmt.Errorf("list the journals of chunk %d: %w", ref.N, err)
 	}
 	if !begun {
-		return &journals{states: make([]opState, ref.Operations)}, nil
+		return &journals{states: ref.states()}, nil
 	}
 	ends, err := s.listEnds(ctx, plan, name+".attempt-")
 	if err != nil {
@@ -214,7 +214,7 @@ func (s *Steps) listEnds(ctx context.Context, plan *Plan, beginning string) (map
 // mergeJournals reads what a chunk's attempts wrote down: of one that ended its
 // end, which says it all, of others every segment. Attempts are numbered without a gap.
 func (s *Steps) mergeJournals(ctx context.Context, plan *Plan, phase string, ref ChunkRef, ended ends) (*journals, error) {
-	j := &journals{states: make([]opState, ref.Operations)}
+	j := &journals{states: ref.states()}
 	for k := 1; ; k++ {
 		key, there := ended[k]
 		var err error

@@ -48,7 +48,7 @@ func newKeySpool(dir string) *keySpool { return &keySpool{newBins(dir, 1<<keyBit
 // add takes short hashes, eight bytes each.
 func (s *keySpool) add(hashes []byte) error {
 	for one := range slices.Chunk(hashes, 8) {
-		if err := s.put(int(one[0]>>(8-keyBits)), one); err != nil {
+		if err := s.put(int(one[0]>>(8-keyBits)), one, nil); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,8 @@ type pipeline struct {
 	order chan *block // the same blocks as in work
 	full  atomic.Bool // the scratch directory has as much as one invocation may leave there
 
+	where, label []byte // buffers of the collector
+
 	last    int64       // the latest row that was read, also when it ends reading
 	updated atomic.Bool // some row is updated in the second pass
 }
@@ -169,12 +171,8 @@ func (p *pipeline) collect() error {
 		if b.err != nil {
 			return b.err
 		}
-		start := 0
-		for _, m := range b.mapped {
-			if err := p.spool.put(m.partition, b.entries[start:m.end]); err != nil {
-				return err
-			}
-			start = m.end
+		if err := p.collectLines(b); err != nil {
+			return err
 		}
 		if p.keys != nil {
 			if err := p.keys.add(b.keys); err != nil {
@@ -190,6 +188,32 @@ func (p *pipeline) collect() error {
 		p.advance(b.rows[len(b.rows)-1].Number)
 		p.full.Store(p.Worker > 0 && p.spool.end > scratchPerStep)
 		p.free <- b // there is room for all blocks
+	}
+	return nil
+}
+
+// collectLines brings a block's operations into the spool, or into chunks at once.
+func (p *pipeline) collectLines(b *block) error {
+	start := 0
+	for i := range b.mapped {
+		m := &b.mapped[i]
+		lines := b.lines[start:m.end]
+		e := entry{label: m.label, op: b.lines[start:m.op], links: b.lines[m.op:m.end]}
+		start = m.end
+		if p.direct {
+			if err := p.cut.add(&e); err != nil {
+				return err
+			}
+			if !e.keyed {
+				continue
+			}
+			p.where = appendWhereabouts(p.where[:0], p.cut.chunk, p.cut.place)
+			e.op, lines = p.where, p.where
+		}
+		p.label = e.appendLabel(p.label[:0])
+		if err := p.spool.put(m.partition, p.label, lines); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -245,19 +269,19 @@ func (w *mapper) row(b *block, r *row.Row) {
 		return
 	}
 	w.identify()
-	e := entry{row: r.Number, line: r.Line, object: r.Object, keyed: len(key) > 0}
-	e.mark.Key = h
-	if w.marker != nil && e.keyed {
-		e.mark, e.marked = w.mark(key), true
+	m := mapped{label: label{row: r.Number, line: r.Line, object: r.Object, keyed: len(key) > 0}}
+	m.mark.Key = h
+	if w.marker != nil && m.keyed {
+		m.mark, m.marked = w.mark(key), true
 	}
-	partition := 0
-	if e.keyed {
-		partition = w.spool.partition(e.mark.Key)
+	if m.keyed {
+		m.partition = w.spool.partition(m.mark.Key)
 	}
-	dst, at := e.head(b.entries)
-	dst = sized(w.appendOperation(dst, r), at)
-	b.entries = w.appendLinks(dst)
-	b.mapped = append(b.mapped, mapped{partition, len(b.entries)})
+	b.lines = w.appendOperation(b.lines, r)
+	m.op = len(b.lines)
+	b.lines = w.appendLinks(b.lines)
+	m.end = len(b.lines)
+	b.mapped = append(b.mapped, m)
 }
 
 // appendOperation adds the line of the row's operation, of nothing but values where it has a shape.

@@ -126,7 +126,10 @@ type preparation struct {
 	started  time.Time // of the attempt
 
 	spool   *spool
-	keys    *keySpool // nil when keys are not kept
+	direct  bool           // rows become chunks as they are read, and the spool has only where they are
+	cut     *cutter        // nil while no rows become chunks
+	dropped map[int][]byte // by chunk, as in ChunkRef: what this invocation found
+	keys    *keySpool      // nil when keys are not kept
 	shapes  shapes
 	rejects rejectSpool
 	after   step   // where an earlier invocation stopped; without a number there is none
@@ -152,11 +155,11 @@ func (p *preparation) prove(ctx context.Context) error {
 	}
 	if !p.allRead {
 		if err := p.readRows(ctx); err != nil {
-			return err
+			return p.endChunks(err)
 		}
 		p.allRead = true
 	}
-	if err := p.seal(ctx); err != nil {
+	if err := p.endChunks(p.seal(ctx)); err != nil {
 		return err
 	}
 	p.report(p.plan.Rows.Read)
@@ -257,6 +260,12 @@ func (p *preparation) readRows(ctx context.Context) error {
 	secret, err := p.terms(ctx)
 	if err != nil {
 		return err
+	}
+	if p.after.N == 0 {
+		p.direct = secret == nil // marks lie in chunks in the order of their hashes
+	}
+	if p.direct {
+		p.cut = newCutter(ctx, p)
 	}
 	line := &pipeline{preparation: p, rows: in, mapping: m, names: names, secret: secret}
 	before := p.plan.Rows.Read
@@ -361,7 +370,7 @@ func usedColumns(m *mapping.Mapping) []UsedColumn {
 // checkEmpty refuses to empty a table because a file is empty (rule D3). Who
 // allows all records to be deleted means it.
 func (p *preparation) checkEmpty() error {
-	if !p.plan.Mode.Clears() || p.plan.MaxDeletes.Percent >= 100 || len(p.plan.Chunks) > 0 {
+	if !p.plan.Mode.Clears() || p.plan.MaxDeletes.Percent >= 100 || p.plan.Rows.Read > p.plan.Rows.Rejected {
 		return nil
 	}
 	return fault.New(fault.Refused, "empty_file", "no row of the file can be loaded, so mode %s would delete every record that is yours", p.plan.Mode).

@@ -225,7 +225,7 @@ func TestLinksStayWithTheirRows(t *testing.T) {
 		if want := chunkKey(got.folder(), got.By, chunkName("link", ref.N)); ref.Key != want {
 			t.Errorf("links of chunk %d are at %s, not %s", ref.N, ref.Key, want)
 		}
-		for _, line := range d.lines(ref) {
+		for _, line := range d.live(ref, got.Chunks[ref.N], d.lines(ref)) {
 			var link, of struct {
 				Row int64
 				Of  int

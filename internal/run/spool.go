@@ -59,14 +59,19 @@ func (s *spool) partition(h keyHash) int {
 
 // An entry is one row in the spool.
 type entry struct {
+	label
+	op    []byte // the operation's line; where it is when it is in a chunk already (whereabouts)
+	links []byte // the lines of its links, each with place 0
+}
+
+// label says which row it is.
+type label struct {
 	row    int64
 	line   int
 	object int
 	keyed  bool
 	marked bool
 	mark   snapshot.Mark // its Key is the key's hash; Row only when marked
-	op     []byte        // the operation's line
-	links  []byte        // the lines of its links, each with place 0
 }
 
 const (
@@ -74,16 +79,8 @@ const (
 	entryMarked             // and the hash of the row
 )
 
-// append encodes an entry.
-func (e *entry) append(dst []byte) []byte {
-	dst, at := e.head(dst)
-	dst = sized(append(dst, e.op...), at)
-	return append(dst, e.links...)
-}
-
-// head encodes what stands before the operation's line, which can then be
-// rendered in its place: sized completes the head with its length.
-func (e *entry) head(dst []byte) (_ []byte, at int) {
+// appendLabel encodes what stands before an entry's lines, which follow one behind the other.
+func (e *entry) appendLabel(dst []byte) []byte {
 	flags := byte(0)
 	if e.keyed {
 		flags |= entryKeyed
@@ -101,12 +98,24 @@ func (e *entry) head(dst []byte) (_ []byte, at int) {
 	dst = binary.AppendUvarint(dst, uint64(e.row))
 	dst = binary.AppendUvarint(dst, uint64(e.line))
 	dst = binary.AppendUvarint(dst, uint64(e.object))
-	return append(dst, 0, 0, 0, 0), len(dst)
+	return binary.LittleEndian.AppendUint32(dst, uint32(len(e.op)))
 }
 
-func sized(dst []byte, at int) []byte {
-	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
-	return dst
+// appendWhereabouts encodes where an operation is: in which chunk, at which place.
+func appendWhereabouts(dst []byte, chunk, place int) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(dst, uint64(chunk)), uint64(place))
+}
+
+func whereabouts(b []byte) (chunk, place int, ok bool) {
+	c, n := binary.Uvarint(b)
+	if n <= 0 {
+		return 0, 0, false
+	}
+	p, m := binary.Uvarint(b[n:])
+	if m <= 0 || n+m != len(b) || p >= chunkOperations || c > MaxRows {
+		return 0, 0, false
+	}
+	return int(c), int(p), true
 }
 
 // keyOf is the key's hash of an entry that has one.
@@ -122,7 +131,7 @@ func (e *entry) decode(b []byte) error {
 	if len(b) == 0 || b[0]&^(entryKeyed|entryMarked) != 0 {
 		return errSpool
 	}
-	*e = entry{keyed: b[0]&entryKeyed != 0, marked: b[0]&entryMarked != 0}
+	*e = entry{label: label{keyed: b[0]&entryKeyed != 0, marked: b[0]&entryMarked != 0}}
 	b = b[1:]
 	for _, half := range []struct {
 		there bool

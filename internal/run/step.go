@@ -37,6 +37,7 @@ type step struct {
 	Cursor      *delivery.Cursor    `json:"cursor,omitempty"` // of the next row
 	Reframing   *reframing          `json:"reframing,omitempty"`
 	Bits        int                 `json:"bits"`             // of the spool's partitions
+	Direct      bool                `json:"direct,omitempty"` // they have no operations, but where these are
 	Shapes      []shape             `json:"shapes,omitempty"` // of the operations in them
 	Sealed      int                 `json:"sealed,omitempty"` // partitions that are chunks already
 	Streamed    int                 `json:"streamed,omitempty"`
@@ -114,7 +115,7 @@ func (p *preparation) begin(ctx context.Context, in PrepareIn) (done *Prepared, 
 		return next, err
 	}
 	p.open, p.updates, p.allRead, p.sealed, p.rejects.first = p.after.Open, p.after.Updates, p.after.AllRead, p.after.Sealed, p.after.FirstReject
-	p.seen = p.plan.Rows
+	p.seen, p.direct = p.plan.Rows, p.after.Direct
 	p.makeSpools(p.after.Bits)
 	p.shapes.restore(p.after.Shapes)
 	p.client, err = p.connection(ctx, p.plan)
@@ -171,7 +172,7 @@ func (p *preparation) handOver(ctx context.Context) (*Prepared, error) {
 		p.after.Cursor, p.after.Reframing = nil, nil
 	}
 	next := step{V: 1, N: p.after.N + 1, Started: p.started, Plan: p.plan, Destination: p.dest, Open: p.open, Updates: p.updates,
-		AllRead: p.allRead, Cursor: p.after.Cursor, Reframing: p.after.Reframing, Bits: p.spool.bits, Shapes: p.shapes.list(), Sealed: p.sealed, Streamed: p.after.Streamed,
+		AllRead: p.allRead, Cursor: p.after.Cursor, Reframing: p.after.Reframing, Bits: p.spool.bits, Direct: p.direct, Shapes: p.shapes.list(), Sealed: p.sealed, Streamed: p.after.Streamed,
 		Pieces: append(p.after.Pieces, left), FirstReject: first}
 	err = store.CreateJSON(ctx, p.Work, stepKey(p.plan.folder(), p.plan.By, next.N), next)
 	if errors.Is(err, store.ErrExists) {

@@ -153,7 +153,7 @@ func TestDamagedPieces(t *testing.T) {
 	p := &preparation{Steps: d.Steps, plan: &Plan{By: "a1"}}
 	b := newBins(t.TempDir(), 1, 1<<20)
 	for range 3 {
-		if err := b.put(0, []byte("item")); err != nil {
+		if err := b.put(0, []byte("item"), nil); err != nil {
 			t.Fatal(err)
 		}
 	}

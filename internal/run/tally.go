@@ -70,7 +70,7 @@ func (s *Steps) tallyRun(ctx context.Context, plan *Plan, since time.Time) (_ *t
 	}
 	operations := int64(0)
 	err = s.eachJournal(ctx, plan, loadPhase, plan.Chunks, func(ref ChunkRef, j *journals) error {
-		operations += int64(ref.Operations)
+		operations += int64(ref.live())
 		return s.tallyChunk(ctx, plan, ref, j, t)
 	})
 	if err != nil {
@@ -174,7 +174,7 @@ func (s *Steps) tallyChunk(ctx context.Context, plan *Plan, ref ChunkRef, j *jou
 	t.counts.Deleted += n[deleted]
 	t.counts.Unchanged += n[unchanged]
 	t.counts.Rejected += n[rejected]
-	t.counts.NotAttempted += n[untouched] + n[needless] + n[sending]
+	t.counts.NotAttempted += n[untouched] + n[sending] // what is needless was rejected before
 	t.counts.Uncertain += n[sending]
 	return s.collectServerRejects(ctx, plan, loadPhase, ref, j.states, n[rejected], t.rejects)
 }
