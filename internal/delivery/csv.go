@@ -100,6 +100,7 @@ func (c *csvReader) judge(raw []byte, found split) error {
 		return nil
 	}
 	c.row.Cells = c.split.cells[:len(c.columns)]
+	c.row.Packed = !c.split.quoted && !c.split.nulls
 	if len(c.ignored) > 0 {
 		c.row.Raw = raw[:c.split.rawEnd(len(c.columns))]
 	}

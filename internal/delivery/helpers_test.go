@@ -29,6 +29,14 @@ func noted(r *row.Row) seen {
 	for _, cell := range r.Cells {
 		s.Cells = append(s.Cells, kindMarks[cell.Kind]+string(cell.Text))
 	}
+	at := 0
+	for i, cell := range r.Cells {
+		end := at + len(cell.Text)
+		if r.Packed && (end > len(r.Raw) || string(r.Raw[at:end]) != string(cell.Text) || i == len(r.Cells)-1 && end != len(r.Raw)) {
+			s.Why = "the cells are not packed in Raw"
+		}
+		at = end + 1
+	}
 	if r.Reject != nil {
 		s.Code, s.Column, s.Why = r.Reject.Code, r.Reject.Column, r.Reject.Message
 	}

@@ -28,6 +28,7 @@ type Row struct {
 	Line   int     // 1-based line of the file on which the row starts, as an editor shows it; without lines, the row of the object
 	Cells  []Cell  // aligned with the reader's columns; may be shorter (JSON Lines), then the rest is Absent
 	Raw    []byte  // the original bytes (as UTF-8) without the line end and without Penstock's own trailing columns; nil where a file has no text (Parquet, Excel)
+	Packed bool    // the cells lie in Raw one behind the other, with one byte between them
 	Reject *Reject // not nil when the row itself is malformed (ragged, bad quoting): do not map it
 }
 

@@ -45,16 +45,38 @@ func (b *block) full() bool {
 	return len(b.rows) >= blockRows || len(b.text) >= blockBytes || len(b.cells) >= blockCells
 }
 
-// add copies a row: its slices are the reader's and used again. Raw is not
-// needed. Rows whose slices were cut from memory that has been outgrown keep it.
-func (b *block) add(r *row.Row) {
-	from, text, cells := len(b.cells), b.text, b.cells
+// addPacked copies the cells of a row in one go.
+func (b *block) addPacked(r *row.Row) {
+	at := len(b.text)
+	b.text = append(b.text, r.Raw...)
+	text, cells := b.text, b.cells
+	for i := range r.Cells {
+		end := at + len(r.Cells[i].Text)
+		cells = append(cells, row.Cell{Kind: r.Cells[i].Kind, Text: text[at:end:end]})
+		at = end + 1
+	}
+	b.cells = cells
+}
+
+func (b *block) addCells(r *row.Row) {
+	text, cells := b.text, b.cells
 	for i := range r.Cells {
 		c, start := &r.Cells[i], len(text)
 		text = append(text, c.Text...)
 		cells = append(cells, row.Cell{Kind: c.Kind, Text: text[start:len(text):len(text)]})
 	}
 	b.text, b.cells = text, cells
+}
+
+// add copies a row: its slices are the reader's and used again. Raw is not
+// needed. Rows whose slices were cut from memory that has been outgrown keep it.
+func (b *block) add(r *row.Row) {
+	from := len(b.cells)
+	if r.Packed {
+		b.addPacked(r)
+	} else {
+		b.addCells(r)
+	}
 	own := row.Row{Number: r.Number, Object: r.Object, Line: r.Line, Cells: b.cells[from:len(b.cells):len(b.cells)]}
 	if r.Reject != nil {
 		why := *r.Reject
