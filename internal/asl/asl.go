@@ -33,6 +33,7 @@ type Env struct {
 	Sleep      func(ctx context.Context, d time.Duration) error              // nil: a timer; for Wait and Retry, not for TimeoutSeconds
 	Rand       func() float64                                                // nil: math/rand; for JitterStrategy FULL
 	Trace      func(Event)                                                   // nil: none; called in order for one branch, concurrently for a Map's children
+	Started    time.Time                                                     // $$.Execution.StartTime; zero: Now
 	Name       string                                                        // $$.Execution.Name
 	ID         string                                                        // $$.Execution.Id
 }

@@ -57,7 +57,7 @@ func (m *Machine) Run(ctx context.Context, env Env, input json.RawMessage) (json
 	b := &branch{
 		run:       r,
 		machine:   m.name,
-		execution: newExecution(env.ID, env.Name, m.name, r.env.Now(), value),
+		execution: newExecution(env.ID, env.Name, m.name, r.env.Started, value),
 	}
 	output, err := b.execute(ctx, m.flow, value, m.timeout)
 	if failure, ok := errors.AsType[*Failure](err); ok {
@@ -76,6 +76,9 @@ func (m *Machine) Run(ctx context.Context, env Env, input json.RawMessage) (json
 func (env Env) complete() Env {
 	if env.Now == nil {
 		env.Now = time.Now
+	}
+	if env.Started.IsZero() {
+		env.Started = env.Now()
 	}
 	if env.Sleep == nil {
 		env.Sleep = sleep

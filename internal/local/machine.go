@@ -85,9 +85,17 @@ func (m *Machine) Run(ctx context.Context, start run.Start) (run.Finished, error
 	}
 	var last lastError
 	execution := run.Execution{ID: "local:" + start.Run + ":" + rand.Text(), Started: time.Now()}
+	latest, err := m.steps.LatestExecution(ctx, start)
+	if err != nil {
+		return run.Finished{}, err
+	}
+	if !latest.Before(execution.Started) { // the clock went back, and whoever holds the run's lock is the latest
+		execution.Started = latest.Add(time.Millisecond)
+	}
 	output, err := m.machine.Run(ctx, asl.Env{
-		Name: start.Run,
-		ID:   execution.ID,
+		Name:    start.Run,
+		ID:      execution.ID,
+		Started: execution.Started,
 		Task: func(ctx context.Context, resource string, input json.RawMessage) (json.RawMessage, error) {
 			out, err := m.tasks[resource](ctx, input)
 			if err != nil && ctx.Err() == nil {

@@ -126,6 +126,26 @@ func TestResumedAppendThatIsRefusedKeepsItsAccount(t *testing.T) {
 	}
 }
 
+// A clock that went back must not make a run wait until it has caught up.
+func TestRunGoesOnAfterTheClockWentBack(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, t.TempDir())
+	shop := workshop(t, s, nil, nil)
+	s.fault("status-before:status=403,path=Multiple|batch$,after=2,every=1,code=0x80040220")
+	path := file(t, "a.jsonl", enquiries(1500))
+	first, err := shop.DeliverFile(t.Context(), path, "leads", false)
+	if err != nil || first.State != run.Failed || first.Written == 0 {
+		t.Fatalf("half a run: %+v, %v", first, err)
+	}
+	s.Emulator.Server.Traffic().RemoveFaults()
+	later := fmt.Sprintf("runs/leads/%s/executions/%013d-0123456789", first.Run, time.Now().Add(time.Hour).UnixMilli())
+	must(t, store.PutJSON(t.Context(), shop.Steps.Work, later, run.Execution{ID: "another"}))
+	f, err := shop.DeliverFile(t.Context(), path, "leads", false)
+	if err != nil || f.Run != first.Run || f.State != run.Succeeded || f.Read != 1500 || f.Created != 1500 {
+		t.Fatalf("%+v %+v, %v", f, f.Reason, err)
+	}
+}
+
 // breaking is a store whose rejects cannot be written for a while.
 type breaking struct {
 	store.Store

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,6 +50,21 @@ func (s *Steps) enter(ctx context.Context, plan *Plan, e *Execution) error {
 		return fmt.Errorf("note the execution: %w", err)
 	}
 	return nil
+}
+
+// LatestExecution is when the latest execution of a run that went for the turn began, by its clock; zero when there is none.
+func (s *Steps) LatestExecution(ctx context.Context, start Start) (latest time.Time, err error) {
+	prefix := executionsPrefix(folder(start.Destination, start.Run))
+	for info, err := range s.Work.List(ctx, prefix) {
+		if err != nil {
+			return time.Time{}, fmt.Errorf("list the run's executions: %w", err)
+		}
+		digits, _, _ := strings.Cut(strings.TrimPrefix(info.Key, prefix), "-")
+		if ms, err := strconv.ParseInt(digits, 10, 64); err == nil {
+			latest = time.UnixMilli(ms)
+		}
+	}
+	return latest, nil
 }
 
 // overtaken tells whether another execution of the run has begun since this one.
