@@ -30,7 +30,7 @@ func booleans(c *dataverse.Column, words words) convert {
 		if text := string(cell.Text); cell.Kind == row.Bool && (text == "true" || text == "false") {
 			return append(dst, text...), nil
 		}
-		if value, ok := set.seen[string(cell.Text)]; ok {
+		if value, ok := set.seen.value(cell.Text); ok {
 			return append(dst, value...), nil
 		}
 		var buf [ordinaryLabel]byte
@@ -41,9 +41,7 @@ func booleans(c *dataverse.Column, words words) convert {
 		case value == ambiguous:
 			return dst, complain(AmbiguousChoice, "%q is a label of this column that contradicts its usual meaning: write true or false", shown(cell.Text))
 		}
-		if len(set.seen) < mostSeen && len(cell.Text) <= ordinaryLabel {
-			set.seen[string(cell.Text)] = value
-		}
+		set.seen.keep(cell.Text, value)
 		return append(dst, value...), nil
 	}
 }

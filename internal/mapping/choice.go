@@ -24,14 +24,14 @@ type choices struct {
 	values map[string]bool   // in canonical decimal
 	labels map[string]string // folded label to value, or ambiguous
 	known  string            // for messages
-	seen   map[string]string // spellings to values: the first of those that cells have had
+	seen   spellings
 }
 
 // ordinaryLabel is how long a label is without a buffer on the heap.
 const ordinaryLabel = 64
 
 func newChoices(c *dataverse.Column, by string) *choices {
-	set := &choices{by: by, values: map[string]bool{}, labels: map[string]string{}, seen: map[string]string{}}
+	set := &choices{by: by, values: map[string]bool{}, labels: map[string]string{}}
 	var known []string
 	for _, o := range c.Options {
 		value := strconv.Itoa(o.Value)
@@ -77,19 +77,16 @@ func appendFolded(dst, text []byte) []byte {
 
 // append writes the value of the choice that text names.
 func (s *choices) append(dst, text []byte) ([]byte, *problem) {
-	if value, ok := s.seen[string(text)]; ok {
+	if value, ok := s.seen.value(text); ok {
 		return append(dst, value...), nil
 	}
 	start := len(dst)
 	dst, p := s.find(dst, text)
-	if p == nil && len(s.seen) < mostSeen && len(text) <= ordinaryLabel {
-		s.seen[string(text)] = string(dst[start:])
+	if p == nil {
+		s.seen.keep(text, string(dst[start:]))
 	}
 	return dst, p
 }
-
-// mostSeen is how many spellings of a column's choices are remembered: nearly all cells have one of a few.
-const mostSeen = 256
 
 // find reads a cell, the value or a label of a choice.
 func (s *choices) find(dst, text []byte) ([]byte, *problem) {

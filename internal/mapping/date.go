@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -189,24 +190,20 @@ func isDay(text []byte) bool {
 	if len(text) != len("2006-01-02") || text[4] != '-' || text[7] != '-' {
 		return false
 	}
-	year, month, day := 0, 0, 0
-	for i, b := range text {
-		digit := int(b - '0')
-		switch {
-		case i == 4 || i == 7:
-			continue
-		case b < '0' || b > '9':
-			return false
-		case i < 4:
-			year = 10*year + digit
-		case i < 7:
-			month = 10*month + digit
-		default:
-			day = 10*day + digit
-		}
-	}
+	year, month, day := 100*two(text[0], text[1])+two(text[2], text[3]), two(text[5], text[6]), two(text[8], text[9])
 	leap := year%4 == 0 && (year%100 != 0 || year%400 == 0)
 	return year >= firstYear && month >= 1 && month <= 12 && day >= 1 && (day <= daysOf[month-1] || day == 29 && month == 2 && leap)
+}
+
+// two is the number that two digits are; without them it is less than any number of days or years.
+func two(tens, ones byte) int {
+	if tens -= '0'; tens > 9 {
+		return math.MinInt16
+	}
+	if ones -= '0'; ones > 9 {
+		return math.MinInt16
+	}
+	return 10*int(tens) + int(ones)
 }
 
 // firstYear of the service's calendar.

@@ -46,9 +46,7 @@ func plain(text []byte) (yes, ascii bool) {
 		high |= w
 	}
 	if len(text) < 8 {
-		var padded [8]byte
-		copy(padded[copy(padded[:], "        "[len(text):]):], text)
-		look(binary.LittleEndian.Uint64(padded[:]))
+		look(short(text) | each*' '<<(8*len(text)))
 		return special&top == 0, high&top == 0
 	}
 	last := binary.LittleEndian.Uint64(text[len(text)-8:]) // may overlap the one before
@@ -57,6 +55,17 @@ func plain(text []byte) (yes, ascii bool) {
 	}
 	look(last)
 	return special&top == 0, high&top == 0
+}
+
+// short is a text of less than eight bytes as a word, the rest of which is zero. What is read twice is the same.
+func short(text []byte) uint64 {
+	switch n := len(text); {
+	case n >= 4:
+		return uint64(binary.LittleEndian.Uint32(text)) | uint64(binary.LittleEndian.Uint32(text[n-4:]))<<(8*(n-4))
+	case n > 0:
+		return uint64(text[0]) | uint64(text[n/2])<<(8*(n/2)) | uint64(text[n-1])<<(8*(n-1))
+	}
+	return 0
 }
 
 // shown is a value as a message quotes it: at most 60 characters of it.

@@ -9,11 +9,13 @@ import (
 func TestPlain(t *testing.T) {
 	for b := range 256 {
 		want := b >= ' ' && b != '"' && b != '\\'
-		for at := range 19 {
-			text := bytes.Repeat([]byte("~ "), 10)[:19]
-			text[at] = byte(b)
-			if got, ascii := plain(text); got != want || got && ascii != (b < 0x80) {
-				t.Errorf("byte %#x at %d: plain %t, want %t; ASCII %t", b, at, got, want, ascii)
+		for size := range 20 {
+			for at := range size {
+				text := bytes.Repeat([]byte("~ "), 10)[:size]
+				text[at] = byte(b)
+				if got, ascii := plain(text); got != want || got && ascii != (b < 0x80) {
+					t.Errorf("byte %#x at %d of %d: plain %t, want %t; ASCII %t", b, at, size, got, want, ascii)
+				}
 			}
 		}
 	}

@@ -23,16 +23,34 @@ func NormaliseKey(s string) []byte { return appendNormalised(nil, []byte(s)) }
 
 func appendNormalised(dst, text []byte) []byte {
 	start := len(dst)
-	for _, b := range text {
-		if b >= utf8.RuneSelf {
-			return trimSpaces(appendFoldedKey(dst[:start], text), start)
-		}
-		if b >= 'A' && b <= 'Z' {
-			b += 'a' - 'A'
-		}
-		dst = append(dst, b)
+	dst = append(dst, text...)
+	if !lower(dst[start:]) {
+		dst = appendFoldedKey(dst[:start], text)
 	}
 	return trimSpaces(dst, start)
+}
+
+// lower makes the letters of a text small, if it is all ASCII, as most keys are; so it takes eight at a time.
+func lower(text []byte) bool {
+	const each, top = 0x0101010101010101, 0x8080808080808080
+	for ; len(text) >= 8; text = text[8:] {
+		w := binary.LittleEndian.Uint64(text)
+		if w&top != 0 {
+			return false
+		}
+		// What is added brings a byte from 'A' on, or from behind 'Z' on, to its top bit.
+		capital := (w + each*(0x80-'A')) &^ (w + each*(0x7f-'Z')) & top
+		binary.LittleEndian.PutUint64(text, w|capital>>2)
+	}
+	for i, b := range text {
+		if b >= utf8.RuneSelf {
+			return false
+		}
+		if b >= 'A' && b <= 'Z' {
+			text[i] = b + 'a' - 'A'
+		}
+	}
+	return true
 }
 
 // appendFoldedKey takes marks off after decomposing, once before folding case

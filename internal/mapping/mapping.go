@@ -211,13 +211,17 @@ func (m *Mapping) member(dst []byte, c *column, r *row.Row) ([]byte, *problem) {
 
 // value appends the value of a column; nothing where the row says nothing.
 func (m *Mapping) value(dst []byte, c *column, r *row.Row) ([]byte, *problem) {
-	cell, null := m.cell(c, r)
-	if cell.Kind == row.Absent {
-		return dst, nil
-	}
 	start, p := len(dst), none
-	if !null {
-		dst, p = c.render(dst, cell)
+	if cell := c.filled(r); cell != nil {
+		dst, p = c.convert(dst, *cell)
+	} else {
+		cell, null := m.cell(c, r)
+		if cell.Kind == row.Absent {
+			return dst, nil
+		}
+		if !null {
+			dst, p = c.render(dst, cell)
+		}
 	}
 	switch {
 	case p == nil:
@@ -228,6 +232,19 @@ func (m *Mapping) value(dst []byte, c *column, r *row.Row) ([]byte, *problem) {
 		return append(dst[:start], "null"...), nil
 	}
 	return dst[:start], nil
+}
+
+// filled is the file's cell where it has a value to convert just as it is, as most cells have; nil
+// where that takes a closer look.
+func (c *column) filled(r *row.Row) *row.Cell {
+	if c.source != nil || c.fixed != nil || uint(c.index) >= uint(len(r.Cells)) {
+		return nil
+	}
+	cell := &r.Cells[c.index]
+	if cell.Kind != row.Text || len(cell.Text) == 0 || !c.isText && !dark(cell.Text[0]) {
+		return nil
+	}
+	return cell
 }
 
 // nulls is what an empty cell of a column does.
@@ -264,10 +281,11 @@ func (m *Mapping) mapKey(r *row.Row, op *dataverse.Operation) *row.Reject {
 		}
 	}
 	for _, c := range m.key {
-		cell, null := m.cell(c, r)
 		start := len(m.parts)
 		p := none
-		if !null {
+		if cell := c.filled(r); cell != nil {
+			m.parts, p = c.convert(m.parts, *cell)
+		} else if cell, null := m.cell(c, r); !null {
 			m.parts, p = c.render(m.parts, cell)
 		}
 		if p == none {
@@ -280,18 +298,23 @@ func (m *Mapping) mapKey(r *row.Row, op *dataverse.Operation) *row.Reject {
 			return c.reject(r, p)
 		}
 		m.ends = append(m.ends, len(m.parts))
-		m.scratch = c.normalised(m.scratch[:0], m.parts[start:])
-		if len(m.scratch) == 0 {
+		if !m.normalise(c, m.parts[start:]) {
 			return c.reject(r, complain(KeyMissing, "the cell holds nothing but spaces, and without it the record cannot be found: fill it in"))
-		}
-		if len(m.key) == 1 {
-			m.norm = append(m.norm, m.scratch...)
-		} else {
-			m.norm = appendPart(m.norm, m.scratch)
 		}
 	}
 	m.placeKey(op)
 	return nil
+}
+
+// normalise appends a rendered part to the normalised key, and tells whether anything is left of it.
+func (m *Mapping) normalise(c *column, rendered []byte) bool {
+	if len(m.key) == 1 {
+		m.norm = c.normalised(m.norm, rendered)
+		return len(m.norm) > 0
+	}
+	m.scratch = c.normalised(m.scratch[:0], rendered)
+	m.norm = appendPart(m.norm, m.scratch)
+	return len(m.scratch) > 0
 }
 
 // placeKey hands the rendered parts over once their buffer does not move any more.

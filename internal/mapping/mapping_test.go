@@ -222,6 +222,26 @@ func benchmarkMapping(t testing.TB) (*Mapping, *row.Row) {
 
 func BenchmarkMap(b *testing.B) {
 	m, r := benchmarkMapping(b)
+	benchmarkMap(b, m, r)
+}
+
+// What most rows are: texts and a little else, of which nobody wants more than the values.
+func BenchmarkMapToValues(b *testing.B) {
+	table := contact()
+	columns := []string{"emailaddress1", "firstname", "lastname", "new_title", "new_phone", "new_street", "new_city", "birthdate", "numberofchildren", "gendercode", "donotemail"}
+	for _, name := range columns[3:7] {
+		table.Columns = append(table.Columns, dataverse.Column{Name: name, Type: dataverse.String, MaxLength: 100, ForCreate: true, ForUpdate: true})
+	}
+	m, err := Compile(upsert("emailaddress1"), table, columns, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m.Brief = true
+	benchmarkMap(b, m, csvRow("person.0001234@example.org", "First123", "Last, 1234", "Clerk", "+49 30 0001234",
+		"Some Street 34", "Berlin", "1956-03-12", "3", "Female", "no"))
+}
+
+func benchmarkMap(b *testing.B, m *Mapping, r *row.Row) {
 	var op dataverse.Operation
 	b.ReportAllocs()
 	for b.Loop() {

@@ -1,12 +1,17 @@
 package mapping
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"penstock/internal/config"
 	"penstock/internal/dataverse"
 	"penstock/internal/row"
 )
@@ -72,6 +77,13 @@ func TestSimpleDatesAreReadAsAllDates(t *testing.T) {
 			}
 		}
 	}
+	for at := range len("2024-01-11") {
+		for b := byte(' '); b < 0x7f; b++ {
+			text := []byte("2024-01-11")
+			text[at] = b
+			try(string(text))
+		}
+	}
 	for _, text := range []string{"2024-1-01", "2024-01-1x", "2024/01/01", "20240101-1", "2024-01-01T", "x024-01-01"} {
 		try(text)
 	}
@@ -95,6 +107,85 @@ func TestSpellingsOfChoicesAreRemembered(t *testing.T) {
 		}
 		if got, p := convert(nil, row.Cell{Kind: row.Text, Text: []byte("1")}); p != nil || len(got) == 0 {
 			t.Errorf("%s: %s, %v", name, got, p)
+		}
+	}
+}
+
+// Spellings that share a place near at hand do not stand for each other.
+func TestSpellingsAreToldApart(t *testing.T) {
+	c := &dataverse.Column{Type: dataverse.Picklist}
+	labels := []string{"stack", "slick", "Stack", "shock", "s", "k", "sock", "smack"}
+	for i, label := range labels {
+		c.Options = append(c.Options, dataverse.Option{Value: i % 2, Label: label})
+	}
+	known := newChoices(c, "label")
+	if place([]byte("stack")) != place([]byte("slick")) || place([]byte("slick")) != place([]byte("smack")) {
+		t.Fatal("the labels do not share a place")
+	}
+	for range 3 {
+		for _, label := range labels {
+			want, p := newChoices(c, "label").find(nil, []byte(label))
+			got, q := known.append(nil, []byte(label))
+			if string(got) != string(want) || (p == nil) != (q == nil) {
+				t.Errorf("%q: %s, %v; want %s, %v", label, got, q, want, p)
+			}
+		}
+	}
+}
+
+// Each byte at each place of a word, and behind it, becomes small as bytes.ToLower has it; what is beyond ASCII is left to others.
+func TestSmallLetters(t *testing.T) {
+	for b := range 256 {
+		for size := range 20 {
+			for at := range size {
+				text := bytes.Repeat([]byte("Zz@[`{Aa"), 3)[:size]
+				text[at] = byte(b)
+				want := bytes.ToLower(text)
+				if ok := lower(text); ok != (b < 0x80) || ok && !bytes.Equal(text, want) {
+					t.Errorf("byte %#x at %d of %d: %q, %t; want %q", b, at, size, text, ok, want)
+				}
+			}
+		}
+	}
+}
+
+// A column with a source takes the long way, one whose source says nothing too, and both ways lead to the same.
+func TestFilledCellsAreReadAsAllCells(t *testing.T) {
+	columns := []string{"emailaddress1", "firstname", "numberofchildren", "donotemail", "birthdate", "gendercode", "new_external"}
+	cells := []row.Cell{
+		{}, {Kind: row.Null}, {Kind: row.Number, Text: []byte("7")}, {Kind: row.Bool, Text: []byte("true")}, {Kind: row.Nested, Text: []byte(`{"a":1}`)},
+	}
+	for _, text := range []string{"", " ", "\u00a0", "\t ", "x", " x ", "é", "1", " 2", "yes", "2024-02-29", "Male", "\x00", "6f1f0d9e-6d0f-5c67-9a55-0f8c0b3f0001"} {
+		cells = append(cells, row.Cell{Kind: row.Text, Text: []byte(text)})
+	}
+	for _, nulls := range []config.Nulls{config.SkipNulls, config.ClearNulls} {
+		dest := upsert("emailaddress1")
+		dest.Values.Nulls = nulls
+		short, long := compile(t, dest, columns...), compile(t, dest, columns...)
+		for _, c := range slices.Concat(long.columns, long.key) {
+			c.source = &source{}
+		}
+		for at := range columns {
+			for _, cell := range cells {
+				r := csvRow("jo@example.org", "Jo", "2", "no", "1990-02-28", "Female", "6f1f0d9e-6d0f-5c67-9a55-0f8c0b3f0002")
+				r.Cells[at] = cell
+				var got, want dataverse.Operation
+				p, q := short.Map(r, &got), long.Map(r, &want)
+				if diff := cmp.Diff(q, p); diff != "" {
+					t.Errorf("%s, %+v: %s", columns[at], cell, diff)
+				}
+				if diff := cmp.Diff(want, got); p == nil && diff != "" {
+					t.Errorf("%s, %+v: %s", columns[at], cell, diff)
+				}
+				if !bytes.Equal(short.Key(), long.Key()) {
+					t.Errorf("%s, %+v: key %q, want %q", columns[at], cell, short.Key(), long.Key())
+				}
+			}
+		}
+		r := csvRow("jo@example.org") // and no more
+		var got, want dataverse.Operation
+		if p, q := short.Map(r, &got), long.Map(r, &want); p != nil || q != nil || !cmp.Equal(got, want) {
+			t.Errorf("a row of one cell: %+v, %v; want %+v, %v", got, p, want, q)
 		}
 	}
 }
