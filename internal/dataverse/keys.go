@@ -2,7 +2,6 @@ package dataverse
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"regexp"
@@ -90,25 +89,10 @@ func literalText(value json.RawMessage) (text []byte, quoted bool, err error) {
 	return []byte(decoded), true, nil
 }
 
-// isPlain reports whether the inside of a JSON string stands for itself. It looks
-// at eight bytes at a time: every row has a key.
+// isPlain reports whether the inside of a JSON string stands for itself.
 func isPlain(inner []byte) bool {
-	const each, top = 0x0101010101010101, 0x8080808080808080
-	var special, high uint64
-	text := inner
-	for ; len(text) >= 8; text = text[8:] {
-		w := binary.LittleEndian.Uint64(text)
-		quote, backslash := w^each*'"', w^each*'\\'
-		special |= ((w - each*' ') &^ w) | ((quote - each) &^ quote) | ((backslash - each) &^ backslash)
-		high |= w
-	}
-	for _, b := range text {
-		if b < ' ' || b == '"' || b == '\\' {
-			return false
-		}
-		high |= uint64(b)
-	}
-	return special&top == 0 && (high&top == 0 || utf8.Valid(inner))
+	yes, ascii := Plain(inner)
+	return yes && (ascii || utf8.Valid(inner))
 }
 
 // appendKeyLiteral writes a key value as an OData literal, percent-encoded, fit

@@ -13,7 +13,7 @@ func texts(c *dataverse.Column) convert {
 	return func(dst []byte, cell row.Cell) ([]byte, *problem) {
 		text := cell.Text
 		// A text has at least as many bytes as UTF-16 code units.
-		simple, ascii := plain(text)
+		simple, ascii := dataverse.Plain(text)
 		if simple && (ascii || utf8.Valid(text) && refused(text) < 0) && (c.MaxLength <= 0 || len(text) <= c.MaxLength) {
 			return append(append(append(dst, '"'), text...), '"'), nil
 		}

@@ -1,4 +1,4 @@
-package mapping
+package dataverse
 
 import (
 	"bytes"
@@ -13,13 +13,13 @@ func TestPlain(t *testing.T) {
 			for at := range size {
 				text := bytes.Repeat([]byte("~ "), 10)[:size]
 				text[at] = byte(b)
-				if got, ascii := plain(text); got != want || got && ascii != (b < 0x80) {
+				if got, ascii := Plain(text); got != want || got && ascii != (b < 0x80) {
 					t.Errorf("byte %#x at %d of %d: plain %t, want %t; ASCII %t", b, at, size, got, want, ascii)
 				}
 			}
 		}
 	}
-	if yes, ascii := plain(nil); !yes || !ascii {
+	if yes, ascii := Plain(nil); !yes || !ascii {
 		t.Error("nothing is not plain")
 	}
 }
