@@ -89,11 +89,11 @@ func (s *sizer) answered(rows int, took time.Duration) (slower float64) {
 }
 
 // atFirst takes in a call of a few rows, which says how long a row takes at most. Where it
-// is the first that was heard of the table (rule W2), the next ones need not be careful beyond that.
+// is the first that was heard of the table (rule W2), the next ones carry as many as would even so end in twice LongCall.
 func (s *sizer) atFirst(rows int, took time.Duration) {
 	if s.perRow == 0 {
 		perRow := max(took-fixedCost, took/20).Seconds() / float64(rows)
-		s.size = min(max(s.size, s.flow.LongCall.Seconds()/perRow), s.most)
+		s.size = min(max(s.size, 2*s.flow.LongCall.Seconds()/perRow), s.most)
 	}
 }
 

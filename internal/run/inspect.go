@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"penstock/internal/config"
 	"penstock/internal/dataverse"
@@ -15,17 +16,16 @@ import (
 // Inspect reads a destination's table, live, and asks whether it can be written
 // as the destination says: supported, permitted, with a usable key. It writes nothing.
 func Inspect(ctx context.Context, client *dataverse.Client, dest *config.Destination) (*dataverse.Table, error) {
+	var asking sync.WaitGroup
+	var forbidden error
+	asking.Go(func() { forbidden = permitted(ctx, client, dest) })
 	table, err := client.Table(ctx, dest.Table)
+	asking.Wait()
+	if err == nil { // what is wrong with the table says more
+		err = forbidden
+	}
 	if err != nil {
 		return nil, err
-	}
-	if err := demand(ctx, client, table.Name, needs(dest)...); err != nil {
-		return nil, err
-	}
-	if dest.Mode == config.Truncate && dest.Clear == config.ClearJob {
-		if err := demandNamed(ctx, client, "prvBulkDelete"); err != nil {
-			return nil, err
-		}
 	}
 	switch {
 	case len(dest.MatchOn) > 0:
@@ -37,6 +37,15 @@ func Inspect(ctx context.Context, client *dataverse.Client, dest *config.Destina
 		err = checkOwnIDs(table)
 	}
 	return table, err
+}
+
+// permitted asks for the privileges that the mode takes.
+func permitted(ctx context.Context, client *dataverse.Client, dest *config.Destination) error {
+	err := demand(ctx, client, dest.Table, needs(dest)...)
+	if err == nil && dest.Mode == config.Truncate && dest.Clear == config.ClearJob {
+		err = demandNamed(ctx, client, "prvBulkDelete")
+	}
+	return err
 }
 
 // needs are the privileges that a mode takes.
