@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync/atomic"
+	"time"
 )
 
 // Usual is the floor of a process that loads files: with what the runtime and the
@@ -35,14 +37,16 @@ func Keep(floor int64) {
 	// Were the limit never raised again, the runtime would still spend no more than half of its time on collecting.
 	debug.SetMemoryLimit(floor)
 	debug.SetGCPercent(-1)
-	k := &keeper{floor: floor, set: floor, live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	k := &keeper{floor: floor, live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	k.set.Store(floor)
 	k.watch()
+	go k.giveBack()
 }
 
 // A keeper sets the limit anew after each collection.
 type keeper struct {
 	floor int64
-	set   int64
+	set   atomic.Int64
 	live  []metrics.Sample
 }
 
@@ -62,9 +66,23 @@ func (k *keeper) collected() {
 		return
 	}
 	limit := limitFor(int64(k.live[0].Value.Uint64()), k.floor)
-	if limit == k.floor && k.set != limit || limit > k.set || limit < k.set-step {
-		k.set = limit
+	set := k.set.Load()
+	if limit == k.floor && set != limit || limit > set || limit < set-step {
+		k.set.Store(limit)
 		debug.SetMemoryLimit(limit)
+	}
+}
+
+// idleAfter is how often Go collects at least, which it does not without its own rule.
+const idleAfter = 2 * time.Minute
+
+// giveBack collects now and then while more is held than the floor: a process that has become idle
+// would keep what it once needed.
+func (k *keeper) giveBack() {
+	for range time.Tick(idleAfter) {
+		if k.set.Load() > k.floor {
+			runtime.GC()
+		}
 	}
 }
 

@@ -274,6 +274,7 @@ var unexercised = map[string]string{
 	"Turn s3:DeleteObject ${WorkBucket.Arn}/budget/*":               "the same",
 	"Survey s3:DeleteObject ${WorkBucket.Arn}/budget/*":             "the same",
 	"Apply s3:DeleteObject ${WorkBucket.Arn}/budget/*":              "the same",
+	"Apply s3:GetObject ${WorkBucket.Arn}/connections/*":            "a sign of life whose answer was lost is compared",
 	"Prepare s3:PutObject ${WorkBucket.Arn}/runs/*/spool/*":         "what one call of prepare leaves for the next",
 	"Prepare s3:PutObject ${WorkBucket.Arn}/runs/*/frames/*":        "the same, of compressed files",
 	"Turn s3:GetObject ${WorkBucket.Arn}/config/*":                  "asking whether a dead run's bulk deletion has ended",

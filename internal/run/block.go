@@ -45,6 +45,13 @@ func (b *block) full() bool {
 	return len(b.rows) >= blockRows || len(b.text) >= blockBytes || len(b.cells) >= blockCells
 }
 
+// reject notes why a row is not mapped.
+func (b *block) reject(r *row.Row, reject *row.Reject) {
+	why := *reject
+	why.Object = r.Object
+	b.rejects = append(b.rejects, why)
+}
+
 // addPacked copies the cells of a row in one go.
 func (b *block) addPacked(r *row.Row) {
 	at := len(b.text)

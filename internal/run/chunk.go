@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -182,7 +181,7 @@ func (c *chunk) load(ctx context.Context, work store.Store, ref ChunkRef) error 
 	if c.data, err = readInto(slices.Grow(c.data[:0], likely), body, maxChunkBytes); err != nil {
 		return fmt.Errorf("read chunk %d: %w", ref.N, err)
 	}
-	if sum := sha256.Sum256(c.data); hex.EncodeToString(sum[:]) != ref.SHA256 {
+	if ref.proof(sha256.Sum256(c.data)) != ref.SHA256 {
 		return fault.New(fault.Broken, "chunk_changed", "chunk %d is not the one that was prepared (its hash differs)", ref.N).
 			Advise("somebody changed the work bucket; start a new run")
 	}

@@ -91,9 +91,9 @@ func (p *preparation) dropDuplicates(ctx context.Context, same *duplicates) erro
 			return errSpool
 		}
 		if p.dropped == nil {
-			p.dropped = map[int][]byte{}
+			p.dropped = map[int]places{}
 		}
-		p.dropped[chunk] = setBit(p.dropped[chunk], place)
+		p.dropped[chunk] = p.dropped[chunk].with(place)
 		return p.reject(duplicate(e, columns, why))
 	})
 }

@@ -6,18 +6,19 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 func TestDroppedOperations(t *testing.T) {
-	var set []byte
+	var set places
 	for _, n := range []int{9, 0, 23, 9} {
-		set = setBit(set, n)
+		set = set.with(n)
 	}
 	ref := ChunkRef{Operations: 25}
-	ref.drop(setBit(nil, 3))
+	ref.drop(places(nil).with(3))
 	ref.drop(set)
 	ref.drop(nil)
 	var dropped []int
@@ -91,5 +92,95 @@ func TestDuplicatesInOtherChunksAreDropped(t *testing.T) {
 		if !slices.Equal(want, live) || len(want) == rows {
 			t.Errorf("%s: %d operations are live, not %d", policy, len(live), len(want))
 		}
+	}
+}
+
+func TestPlacesAsText(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	for round := range 200 {
+		var want places
+		for range random.IntN(1 + round*round) {
+			want = want.with(random.IntN(chunkOperations))
+		}
+		text, err := want.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got places
+		if err := got.UnmarshalText(text); err != nil || !bytes.Equal(want, got) {
+			t.Fatalf("%d places: %v, %d come back", want.count(), err, got.count())
+		}
+	}
+	one, err := json.Marshal(ChunkRef{Dropped: places(nil).with(chunkOperations - 1)})
+	if err != nil || len(one) > 100 {
+		t.Errorf("a single place takes %d bytes, %v", len(one), err)
+	}
+}
+
+func FuzzPlaces(f *testing.F) {
+	for _, text := range []string{"", "g", "gAA", "bAQ", "g/////w8", "x", "b" + strings.Repeat("A", 2000)} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var p places
+		if p.UnmarshalText([]byte(text)) == nil && len(p) > chunkOperations/8 {
+			t.Errorf("%d bytes of places", len(p))
+		}
+	})
+}
+
+// What is dropped is part of a chunk's proof: neither another set passes nor none at all.
+func TestDroppedOperationsAreProved(t *testing.T) {
+	d := newDesk(t, "table: contact\nmode: upsert\nkey: emailaddress1\nrejects: {max_percent: 100}")
+	got := d.prepare("people.csv", []byte("emailaddress1,lastname\na@x.org,A\nb@x.org,B\na@x.org,C\n"))
+	ref := got.Chunks[0]
+	if got.State != Proven || ref.live() != 2 || !ref.Dropped.has(0) {
+		t.Fatalf("%s, %+v", got.State, ref)
+	}
+	for name, dropped := range map[string]places{"as it is": ref.Dropped, "none": nil, "another": places(nil).with(1)} {
+		changed := ref
+		changed.Dropped = dropped
+		c, err := readChunk(t.Context(), d.Work, changed)
+		if (err == nil) != (name == "as it is") || err != nil && !strings.Contains(err.Error(), "is not the one that was prepared") {
+			t.Errorf("%s: %v", name, err)
+		}
+		c.release()
+	}
+}
+
+// The tables of keys grow with the keys that there are, not with the rows.
+func TestTablesOfKeysGrow(t *testing.T) {
+	var keys twice
+	same := &duplicates{}
+	keys.reset(0)
+	same.reset(0)
+	const distinct = 1000
+	for round := range 2 {
+		for n := range distinct {
+			e := entry{label: label{row: int64(round*distinct + n), keyed: true}}
+			e.mark.Key = hashKey(fmt.Append(nil, n))
+			if again := keys.add(e.mark.Key[:]); again != (round == 1) {
+				t.Fatalf("key %d of round %d: %t", n, round, again)
+			}
+			same.note(&e)
+		}
+	}
+	if len(keys.slots) > 4*distinct || len(same.slots) > 4*distinct || len(same.keys) != distinct {
+		t.Errorf("%d and %d slots, %d keys", len(keys.slots), len(same.slots), len(same.keys))
+	}
+	if slotsFor(1<<40) > 2*mostRows {
+		t.Error("a table for all rows, which may have one key")
+	}
+}
+
+func TestPlanThatNobodyCouldReadBackIsRefused(t *testing.T) {
+	d := newDesk(t, "table: contact\nmode: upsert\nkey: emailaddress1")
+	start := d.deliver("people.csv", nil)
+	plan, err := d.settlePlan(t.Context(), &Plan{V: 1, Start: start, State: Proven, Chunks: []ChunkRef{{Key: strings.Repeat("x", maxPlanBytes)}}})
+	if err != nil || plan.State != Refused || codeOf(plan.Reason) != "plan_too_large" {
+		t.Fatalf("%v", err)
+	}
+	if back, err := d.readPlan(t.Context(), start.Destination, start.Run); err != nil || back.State != Refused {
+		t.Errorf("%+v, %v", back, err)
 	}
 }

@@ -263,9 +263,7 @@ func (w *mapper) row(b *block, r *row.Row) {
 		b.keyless++
 	}
 	if reject != nil {
-		why := *reject
-		why.Object = r.Object
-		b.rejects = append(b.rejects, why)
+		b.reject(r, reject)
 		return
 	}
 	w.identify()
@@ -277,7 +275,10 @@ func (w *mapper) row(b *block, r *row.Row) {
 	if m.keyed {
 		m.partition = w.spool.partition(m.mark.Key)
 	}
-	b.lines = w.appendOperation(b.lines, r)
+	if b.lines, reject = w.appendOperation(b.lines, r); reject != nil {
+		b.reject(r, reject)
+		return
+	}
 	m.op = len(b.lines)
 	b.lines = w.appendLinks(b.lines)
 	m.end = len(b.lines)
@@ -285,18 +286,20 @@ func (w *mapper) row(b *block, r *row.Row) {
 }
 
 // appendOperation adds the line of the row's operation, of nothing but values where it has a shape.
-func (w *mapper) appendOperation(dst []byte, r *row.Row) []byte {
+func (w *mapper) appendOperation(dst []byte, r *row.Row) ([]byte, *row.Reject) {
 	if values, all := w.m.Values(); all && w.op.Partition == "" {
 		if n := w.shapes.number(&w.op); n >= 0 {
-			return appendShaped(dst, n, &w.op, values)
+			return appendShaped(dst, n, &w.op, values), nil
 		}
 	}
 	if w.m.Brief { // from now on Set is needed
 		w.m.Brief = false
-		w.m.Map(r, &w.op)
+		if reject := w.m.Map(r, &w.op); reject != nil { // what a lookup found may have become two meanwhile
+			return dst, reject
+		}
 		w.identify()
 	}
-	return appendOperation(dst, &w.op)
+	return appendOperation(dst, &w.op), nil
 }
 
 // identify gives an operation the id that its record is created with, if it is.

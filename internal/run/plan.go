@@ -150,6 +150,11 @@ func (s *Steps) plan(ctx context.Context, destination, run string) (*Plan, error
 // settlePlan writes run.json. When another attempt at prepare was first, its plan is the run's.
 func (s *Steps) settlePlan(ctx context.Context, plan *Plan) (*Plan, error) {
 	data, err := json.Marshal(plan)
+	if err == nil && len(data) > maxPlanBytes {
+		plan.State, plan.Reason = Refused, reasonOf(tooLarge(len(data)))
+		plan.Chunks, plan.Links, plan.Keys = nil, nil, ""
+		data, err = json.Marshal(plan)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("render the plan: %w", err)
 	}
@@ -165,6 +170,12 @@ func (s *Steps) settlePlan(ctx context.Context, plan *Plan) (*Plan, error) {
 		return nil, fmt.Errorf("store the plan: %w", err)
 	}
 	return plan, nil
+}
+
+// tooLarge refuses a plan that nobody would read back.
+func tooLarge(size int) error {
+	return fault.New(fault.Refused, "plan_too_large", "the list of the run's chunks would take %d MB", size>>20).
+		Advise("split the file; where many rows have a key twice, remove them from it")
 }
 
 // writePhases stores the items of the Maps; it follows from the plan, so it may be done again.

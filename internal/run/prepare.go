@@ -128,7 +128,7 @@ type preparation struct {
 	spool   *spool
 	direct  bool           // rows become chunks as they are read, and the spool has only where they are
 	cut     *cutter        // nil while no rows become chunks
-	dropped map[int][]byte // by chunk, as in ChunkRef: what this invocation found
+	dropped map[int]places // by chunk: what this invocation found
 	keys    *keySpool      // nil when keys are not kept
 	shapes  shapes
 	rejects rejectSpool
@@ -161,6 +161,11 @@ func (p *preparation) prove(ctx context.Context) error {
 	}
 	if err := p.endChunks(p.seal(ctx)); err != nil {
 		return err
+	}
+	for i := range p.plan.Chunks {
+		if err := p.plan.Chunks[i].prove(); err != nil {
+			return err
+		}
 	}
 	p.report(p.plan.Rows.Read)
 	if err := p.checkRejects(); err != nil {

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -174,7 +175,14 @@ func (p *preparation) handOver(ctx context.Context) (*Prepared, error) {
 	next := step{V: 1, N: p.after.N + 1, Started: p.started, Plan: p.plan, Destination: p.dest, Open: p.open, Updates: p.updates,
 		AllRead: p.allRead, Cursor: p.after.Cursor, Reframing: p.after.Reframing, Bits: p.spool.bits, Direct: p.direct, Shapes: p.shapes.list(), Sealed: p.sealed, Streamed: p.after.Streamed,
 		Pieces: append(p.after.Pieces, left), FirstReject: first}
-	err = store.CreateJSON(ctx, p.Work, stepKey(p.plan.folder(), p.plan.By, next.N), next)
+	data, err := json.Marshal(next)
+	if err == nil && len(data) > maxPlanBytes {
+		err = tooLarge(len(data))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("render step %d of prepare: %w", next.N, err)
+	}
+	err = p.Work.Create(ctx, stepKey(p.plan.folder(), p.plan.By, next.N), data)
 	if errors.Is(err, store.ErrExists) {
 		return p.readStep(ctx, next.N)
 	}
@@ -203,7 +211,7 @@ func (p *preparation) storePiece(ctx context.Context, prefix string) (piece, err
 		}
 		return list
 	}
-	left.Partitions = put(p.spool.bins, p.sealed, "partition")
+	left.Partitions = put(p.spool.bins, p.sealed, p.partitionKind())
 	if p.keys != nil {
 		left.Keys = put(p.keys.bins, 0, "keys")
 	}
@@ -211,6 +219,14 @@ func (p *preparation) storePiece(ctx context.Context, prefix string) (piece, err
 		group.Go(func() error { return p.rejects.put(ctx, p.Work, prefix+"rejects") })
 	}
 	return left, group.Wait()
+}
+
+// partitionKind names the objects of partitions. Those of places are no operations, and must not be taken for such.
+func (p *preparation) partitionKind() string {
+	if p.direct {
+		return "places"
+	}
+	return "partition"
 }
 
 // entries is how many rows a partition has, in all pieces and here.
@@ -240,7 +256,7 @@ func (p *preparation) eachEntry(ctx context.Context, n int, visit func(*entry) e
 // eachItem is eachEntry before they are decoded.
 func (p *preparation) eachItem(ctx context.Context, n int, visit func([]byte) error) error {
 	for _, one := range p.after.Pieces {
-		if err := p.eachStored(ctx, find(one.Partitions, n), one.Prefix, "partition", visit); err != nil {
+		if err := p.eachStored(ctx, find(one.Partitions, n), one.Prefix, p.partitionKind(), visit); err != nil {
 			return err
 		}
 	}
