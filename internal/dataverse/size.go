@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// fixedCost is what a call costs the service beside its rows, and the network.
+	// fixedCost is what a call costs the service beside its rows, and the network, at most: a quicker call is believed.
 	fixedCost = 50 * time.Millisecond
 	// badMemory is over how many rows the share of bad ones is averaged.
 	badMemory = 5000
@@ -35,10 +35,11 @@ type sizer struct {
 	mu      sync.Mutex
 	most    float64
 	size    float64
-	ceiling float64 // since the service found a call too large
-	bad     float64 // share of bad rows lately
-	perRow  float64 // seconds
-	best    float64 // the least that perRow was
+	ceiling float64       // since the service found a call too large
+	fixed   time.Duration // what a call costs beside its rows
+	bad     float64       // share of bad rows lately
+	perRow  float64       // seconds
+	best    float64       // the least that perRow was
 }
 
 func newSizer(flow *Flow, elastic bool) *sizer {
@@ -46,7 +47,7 @@ func newSizer(flow *Flow, elastic bool) *sizer {
 	if elastic {
 		most = min(most, elasticCall)
 	}
-	return &sizer{flow: flow, most: most, size: min(float64(flow.StartCall), most), ceiling: most}
+	return &sizer{flow: flow, most: most, size: min(float64(flow.StartCall), most), ceiling: most, fixed: fixedCost}
 }
 
 // next is the suggested size of the next call.
@@ -55,7 +56,7 @@ func (s *sizer) next() int {
 	defer s.mu.Unlock()
 	n := min(s.size, s.ceiling)
 	if s.bad > 1e-6 && s.perRow > 0 {
-		n = min(n, math.Sqrt(fixedCost.Seconds()/(2*s.bad*s.perRow)))
+		n = min(n, math.Sqrt(s.fixed.Seconds()/(2*s.bad*s.perRow)))
 	}
 	return int(max(n, min(float64(s.flow.LeastCall), s.most)))
 }
@@ -65,10 +66,11 @@ func (s *sizer) answered(rows int, took time.Duration) (slower float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if rows < fewRows {
+		s.fixed = min(s.fixed, took)
 		s.atFirst(rows, took)
 		return 0
 	}
-	perRow := max(took-fixedCost, took/10).Seconds() / float64(rows)
+	perRow := max(took-s.fixed, took/10).Seconds() / float64(rows)
 	if s.perRow == 0 {
 		s.perRow, s.best = perRow, perRow
 	}
@@ -90,8 +92,10 @@ func (s *sizer) answered(rows int, took time.Duration) (slower float64) {
 
 // atFirst takes in a call of a few rows, which says how long a row takes at most. Where it
 // is the first that was heard of the table (rule W2), the next ones carry as many as would even so end in twice LongCall.
+// Where the network and the service are so quick that a wave of small calls costs hardly anything, it goes before:
+// a large call in which rows are bad costs more.
 func (s *sizer) atFirst(rows int, took time.Duration) {
-	if s.perRow == 0 {
+	if s.perRow == 0 && took >= fixedCost/2 {
 		perRow := max(took-fixedCost, took/20).Seconds() / float64(rows)
 		s.size = min(max(s.size, 2*s.flow.LongCall.Seconds()/perRow), s.most)
 	}

@@ -61,7 +61,7 @@ func TestSizeFollowsLatency(t *testing.T) {
 // The first row of all says how long a row takes at most: as many as then end within twice LongCall make the next call.
 func TestSizeAfterTheFirstRow(t *testing.T) {
 	for took, want := range map[time.Duration]int{
-		3 * time.Second: 100, 300 * time.Millisecond: 100, 75 * time.Millisecond: 400, 54 * time.Millisecond: 1000, time.Millisecond: 1000,
+		3 * time.Second: 100, 300 * time.Millisecond: 100, 75 * time.Millisecond: 400, 54 * time.Millisecond: 1000, 30 * time.Millisecond: 1000, 5 * time.Millisecond: 100,
 	} {
 		s := newTestSizer(false)
 		s.answered(1, took)
@@ -70,9 +70,22 @@ func TestSizeAfterTheFirstRow(t *testing.T) {
 		}
 	}
 	e := newTestSizer(true)
-	e.answered(1, time.Millisecond)
+	e.answered(1, 51*time.Millisecond)
 	if got := e.next(); got != 100 {
 		t.Errorf("elastic: %d", got)
+	}
+	// Quick calls are believed: with bad rows they need not be large.
+	for _, first := range []time.Duration{4 * time.Millisecond, time.Second} {
+		s := newTestSizer(false)
+		s.answered(1, first)
+		s.size = 1000
+		s.answered(1000, 44*time.Millisecond)
+		for range 50 {
+			s.judged(1000, 1)
+		}
+		if got := s.next(); (got < 300) != (first < fixedCost) {
+			t.Errorf("%d rows with one in a thousand bad where the first took %s", got, first)
+		}
 	}
 }
 
