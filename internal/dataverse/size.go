@@ -18,6 +18,8 @@ const (
 	elasticCall = 100
 	// slowGrowth and fastGrowth bound by how much a call may carry more than the one before.
 	slowGrowth, fastGrowth = 1.1, 10
+	// leap is how many times more rows than usual the first calls must be able to carry to do so.
+	leap = 4
 	// fewRows: calls with fewer say more about the call than about a row, of which they say only how long it takes at most.
 	fewRows = 10
 )
@@ -35,6 +37,7 @@ type sizer struct {
 	mu      sync.Mutex
 	most    float64
 	size    float64
+	leapt   bool          // size is a guess of the first row's
 	ceiling float64       // since the service found a call too large
 	fixed   time.Duration // what a call costs beside its rows
 	bad     float64       // share of bad rows lately
@@ -77,7 +80,11 @@ func (s *sizer) answered(rows int, took time.Duration) (slower float64) {
 	s.perRow += 0.1 * (perRow - s.perRow)
 	s.best = min(s.best*1.0005, s.perRow) // a table may become slow for good
 	s.ceiling = min(s.ceiling*1.02, s.most)
+	leapt := s.leapt
+	s.leapt = false
 	switch {
+	case leapt && took > s.flow.ShortCall: // as large as growing would have made it
+		s.size = max(float64(rows)*s.flow.ShortCall.Seconds()/took.Seconds(), float64(s.flow.StartCall))
 	case took > s.flow.LongCall:
 		middle := (s.flow.ShortCall + s.flow.LongCall) / 2
 		s.size = max(s.size*max(middle.Seconds()/took.Seconds(), 0.5), float64(s.flow.LeastCall))
@@ -91,13 +98,15 @@ func (s *sizer) answered(rows int, took time.Duration) (slower float64) {
 }
 
 // atFirst takes in a call of a few rows, which says how long a row takes at most. Where it
-// is the first that was heard of the table (rule W2), the next ones carry as many as would even so end in twice LongCall.
-// Where the network and the service are so quick that a wave of small calls costs hardly anything, it goes before:
+// is the first that was heard of the table (rule W2), the next ones carry as many as would even so end in LongCall, if that is
+// many more than usual: growing finds a few more as well. Where the network and the service are so quick that a wave of small calls costs hardly anything, it goes before:
 // a large call in which rows are bad costs more.
 func (s *sizer) atFirst(rows int, took time.Duration) {
 	if s.perRow == 0 && took >= fixedCost/2 {
 		perRow := max(took-fixedCost, took/20).Seconds() / float64(rows)
-		s.size = min(max(s.size, 2*s.flow.LongCall.Seconds()/perRow), s.most)
+		if size := s.flow.LongCall.Seconds() / perRow; size >= leap*s.size {
+			s.size, s.leapt = min(size, s.most), true
+		}
 	}
 }
 

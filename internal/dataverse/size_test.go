@@ -58,10 +58,10 @@ func TestSizeFollowsLatency(t *testing.T) {
 	}
 }
 
-// The first row of all says how long a row takes at most: as many as then end within twice LongCall make the next call.
+// The first row of all says how long a row takes at most: as many as then end within LongCall make the next call.
 func TestSizeAfterTheFirstRow(t *testing.T) {
 	for took, want := range map[time.Duration]int{
-		3 * time.Second: 100, 300 * time.Millisecond: 100, 75 * time.Millisecond: 400, 54 * time.Millisecond: 1000, 30 * time.Millisecond: 1000, 5 * time.Millisecond: 100,
+		3 * time.Second: 100, 300 * time.Millisecond: 100, 75 * time.Millisecond: 100, 60 * time.Millisecond: 500, 54 * time.Millisecond: 1000, 30 * time.Millisecond: 1000, 5 * time.Millisecond: 100,
 	} {
 		s := newTestSizer(false)
 		s.answered(1, took)
@@ -73,6 +73,18 @@ func TestSizeAfterTheFirstRow(t *testing.T) {
 	e.answered(1, 51*time.Millisecond)
 	if got := e.next(); got != 100 {
 		t.Errorf("elastic: %d", got)
+	}
+	// The first large call tells more than the first row, and a long one is not taken for the measure.
+	leap := newTestSizer(false)
+	leap.answered(1, 60*time.Millisecond)
+	if got := leap.next(); got != 500 {
+		t.Errorf("%d", got)
+	}
+	for range 3 {
+		leap.answered(500, 2500*time.Millisecond)
+	}
+	if got := leap.next(); got != 200 {
+		t.Errorf("%d where 500 rows took two and a half seconds", got)
 	}
 	// Quick calls are believed: with bad rows they need not be large.
 	for _, first := range []time.Duration{4 * time.Millisecond, time.Second} {

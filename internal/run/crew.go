@@ -205,11 +205,12 @@ func (g *gate) places() int {
 	return min(2*n+2, max(mostCalls, n)) // all may be answered at once, and the next ones should be ready
 }
 
-func (g *gate) give() {
+// give gives a place back. The first row of all, which goes alone, says little of how large calls should be.
+func (g *gate) give(alone bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.busy--
-	g.known = true
+	g.known = g.known || !alone
 	close(g.freed)
 	g.freed = make(chan struct{})
 }
