@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -157,23 +158,24 @@ func TestFirstCallsAreShared(t *testing.T) {
 func TestFirstWriteIsAwaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := dataverse.NewFirstCalls()
-		const others = 5
-		var before, firsts, late atomic.Int64
+		var before, firsts atomic.Int64
 		one, ended := first.Await(t.Context())
 		if !one {
 			t.Fatal("nobody was first")
 		}
-		for range others {
-			go func() {
+		var others sync.WaitGroup
+		writing, written := make(chan struct{}), make(chan struct{})
+		for range 5 {
+			others.Go(func() {
 				one, ended := first.Await(t.Context())
 				if one {
 					firsts.Add(1)
-					time.Sleep(time.Millisecond)
-					late.Store(before.Load())
+					close(writing)
+					<-written
 				}
 				before.Add(1)
 				ended(true)
-			}()
+			})
 		}
 		stopped, stop := context.WithCancel(t.Context())
 		stop()
@@ -185,9 +187,15 @@ func TestFirstWriteIsAwaited(t *testing.T) {
 			t.Error("not everybody waited")
 		}
 		ended(false) // it had nothing to write
-		time.Sleep(time.Second)
-		if firsts.Load() != 1 || late.Load() != 0 || before.Load() != others {
-			t.Errorf("%d were first, %d ended before, %d in all", firsts.Load(), late.Load(), before.Load())
+		<-writing
+		synctest.Wait()
+		if before.Load() != 0 {
+			t.Error("not everybody waited for who took the first one's place")
+		}
+		close(written)
+		others.Wait()
+		if firsts.Load() != 1 || before.Load() != 5 {
+			t.Errorf("%d were first, %d in all", firsts.Load(), before.Load())
 		}
 		if one, _ := first.Await(t.Context()); one {
 			t.Error("first although others have written")

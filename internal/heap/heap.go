@@ -34,13 +34,18 @@ func Keep(floor int64) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
+	keep(floor, time.Tick(idleAfter), func(int64) {})
+}
+
+// keep is Keep, told when a process may be idle, and telling the limit after each collection.
+func keep(floor int64, idle <-chan time.Time, told func(limit int64)) {
 	// Were the limit never raised again, the runtime would still spend no more than half of its time on collecting.
 	debug.SetMemoryLimit(floor)
 	debug.SetGCPercent(-1)
-	k := &keeper{floor: floor, live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	k := &keeper{floor: floor, told: told, live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
 	k.set.Store(floor)
 	k.watch()
-	go k.giveBack()
+	go k.giveBack(idle)
 }
 
 // A keeper sets the limit anew after each collection.
@@ -48,6 +53,7 @@ type keeper struct {
 	floor int64
 	set   atomic.Int64
 	live  []metrics.Sample
+	told  func(limit int64)
 }
 
 // pulse is garbage at once, so that the next collection finds it. It has a
@@ -55,7 +61,7 @@ type keeper struct {
 type pulse struct{ _ *byte }
 
 func (k *keeper) watch() {
-	runtime.AddCleanup(new(pulse), func(k *keeper) { k.collected(); k.watch() }, k)
+	runtime.AddCleanup(new(pulse), func(k *keeper) { k.collected(); k.watch(); k.told(k.set.Load()) }, k)
 }
 
 func (k *keeper) collected() {
@@ -78,8 +84,8 @@ const idleAfter = 2 * time.Minute
 
 // giveBack collects now and then while more is held than the floor: a process that has become idle
 // would keep what it once needed.
-func (k *keeper) giveBack() {
-	for range time.Tick(idleAfter) {
+func (k *keeper) giveBack(idle <-chan time.Time) {
+	for range idle {
 		if k.set.Load() > k.floor {
 			runtime.GC()
 		}

@@ -25,30 +25,46 @@ func TestLimitFor(t *testing.T) {
 // What is live beyond the floor must raise the limit, or the program would do
 // nothing but collect; and what is not live any more must lower it again.
 func TestKeepFollowsWhatIsLive(t *testing.T) {
-	t.Setenv("GOGC", "")
-	t.Setenv("GOMEMLIMIT", "")
 	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(-1)
 	defer func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(limit) }()
 
 	const floor, more = 32 << 20, 64 << 20
-	Keep(floor)
-	live := make([]byte, more)
-	until(t, "raised", func(limit int64) bool { return limit >= more+more/2 })
+	idle, limits := make(chan time.Time), make(chan int64)
+	ended := make(chan struct{})
+	defer close(ended)
+	keep(floor, idle, func(limit int64) {
+		select {
+		case limits <- limit:
+		case <-ended:
+		}
+	})
+	live, raised := make([]byte, more), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-raised:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	}()
+	for <-limits < more+more/2 {
+	}
+	close(raised)
 	runtime.KeepAlive(live)
 	live = nil
-	until(t, "lowered again", func(limit int64) bool { return limit == floor })
-}
-
-func until(t *testing.T, what string, reached func(limit int64) bool) {
-	t.Helper()
-	for range 1000 {
-		runtime.GC()
-		if reached(debug.SetMemoryLimit(-1)) {
-			return
+	go func() { // nobody collects now but who is told that nothing is going on
+		for {
+			select {
+			case idle <- time.Time{}:
+			case <-ended:
+				return
+			}
 		}
-		time.Sleep(time.Millisecond) // cleanups run in a goroutine of the runtime's
+	}()
+	for <-limits != floor {
 	}
-	t.Fatalf("the limit is not %s: %d", what, debug.SetMemoryLimit(-1))
 }
 
 func TestKeepLeavesTheEnvironmentsWord(t *testing.T) {
