@@ -97,10 +97,10 @@ func (s *sizer) answered(rows int, took time.Duration) (slower float64) {
 	return perRow / s.best
 }
 
-// atFirst takes in a call of a few rows, which says how long a row takes at most. Where it
-// is the first that was heard of the table (rule W2), the next ones carry as many as would even so end in LongCall, if that is
-// many more than usual: growing finds a few more as well. Where the network and the service are so quick that a wave of small calls costs hardly anything, it goes before:
-// a large call in which rows are bad costs more.
+// atFirst takes in a call of a few rows, which says how long a row takes at most. Where it is the
+// first that was heard of the table (rule W2), the next ones carry as many as would even so end in
+// LongCall, if that is many more than usual: growing finds a few more as well. Where all is so quick
+// that a wave of small calls costs hardly anything, it goes first: a large call with bad rows costs more.
 func (s *sizer) atFirst(rows int, took time.Duration) {
 	if s.perRow == 0 && took >= fixedCost/2 {
 		perRow := max(took-fixedCost, took/20).Seconds() / float64(rows)

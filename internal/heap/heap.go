@@ -27,9 +27,10 @@ const apart = 6 << 20
 // step keeps the limit from being set anew for every little change: each time stops the world.
 const step = 4 << 20
 
-// Keep lets the heap grow to floor bytes before it is collected, and beyond that to one and a half times what is
-// live: most of that is bytes without pointers, which cost little to collect. It does nothing where the environment sets GOGC or
-// GOMEMLIMIT: whoever does that has decided. Call it once, when the process begins.
+// Keep lets the heap grow to floor bytes before it is collected, and beyond that to one
+// and a half times what is live: most of that is bytes without pointers, which cost little
+// to collect. It does nothing where the environment sets GOGC or GOMEMLIMIT: whoever does
+// that has decided. Call it once, when the process begins.
 func Keep(floor int64) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return

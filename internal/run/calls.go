@@ -26,11 +26,11 @@ func (w *attempt) send(ctx, calls context.Context) {
 		if len(places) == 0 || ctx.Err() != nil {
 			rendered()
 			ended(false)
-			gate.give(true)
+			gate.give(false)
 			return
 		}
 		flying.Go(func() {
-			defer gate.give(first)
+			defer gate.give(!first)
 			defer ended(true)
 			defer rendered()
 			w.call(dataverse.WhenReady(calls, rendered), places)

@@ -150,7 +150,7 @@ func TestGateFollowsTheHint(t *testing.T) {
 			t.Error("no place although the hint has risen")
 		}
 	}
-	g.give(false)
+	g.give(true)
 	if !<-entered {
 		t.Error("no place although one became free")
 	}

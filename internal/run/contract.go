@@ -102,7 +102,7 @@ type ChunkRef struct {
 	Operations int    `json:"operations"`
 	SHA256     string `json:"sha256"`
 	Marks      string `json:"marks,omitempty"`   // object with the marks of its operations, for only_changes
-	Dropped    places `json:"dropped,omitempty"` // operations that must not be sent: their rows were rejected after all
+	Dropped    opSet  `json:"dropped,omitempty"` // operations that must not be sent: their rows were rejected after all
 }
 
 // TurnIn is the input of turn: the whole state so far.

@@ -140,9 +140,9 @@ const renderPatience = 20 * time.Millisecond
 
 // render waits until a processor is free for one more call, which says when it
 // is rendered. Many rendered at once would all be ready late, and of eight
-// calls that are to be sent now the first need not wait for the last. One processor is left to the answers, unless
-// hardly any can come. It puts calls in an
-// order and is no lock: one that does not get ready, because it waits for the service, keeps nobody up for long.
+// calls that are to be sent now the first need not wait for the last. One processor
+// is left to the answers, unless hardly any can come. It puts calls in an order and is no
+// lock: one that does not get ready, because it waits for the service, keeps nobody up for long.
 func (g *gate) render() (rendered func()) {
 	late := time.NewTimer(renderPatience)
 	defer late.Stop()
@@ -205,12 +205,13 @@ func (g *gate) places() int {
 	return min(2*n+2, max(mostCalls, n)) // all may be answered at once, and the next ones should be ready
 }
 
-// give gives a place back. The first row of all, which goes alone, says little of how large calls should be.
-func (g *gate) give(alone bool) {
+// give gives a place back, and says whether its call tells how large the next ones should be: none was made,
+// or the first row of all, which goes alone, tells little.
+func (g *gate) give(tells bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.busy--
-	g.known = g.known || !alone
+	g.known = g.known || tells
 	close(g.freed)
 	g.freed = make(chan struct{})
 }

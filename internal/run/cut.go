@@ -20,9 +20,9 @@ import (
 	"penstock/internal/store"
 )
 
-// seal resolves duplicate keys partition by partition, at least one, and cuts what is not in chunks yet. Rule P3: a
-// plan with chunks exists only after every row was seen. When
-// time is up between two partitions it says so with errTimeUp.
+// seal resolves duplicate keys partition by partition, at least one, and cuts what is not in
+// chunks yet. Rule P3: a plan with chunks exists only after every row was seen. When time is
+// up between two partitions it says so with errTimeUp.
 func (p *preparation) seal(ctx context.Context) error {
 	switch {
 	case !p.direct:
@@ -91,7 +91,7 @@ func (p *preparation) dropDuplicates(ctx context.Context, same *duplicates) erro
 			return errSpool
 		}
 		if p.dropped == nil {
-			p.dropped = map[int]places{}
+			p.dropped = map[int]opSet{}
 		}
 		p.dropped[chunk] = p.dropped[chunk].with(place)
 		return p.reject(duplicate(e, columns, why))

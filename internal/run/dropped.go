@@ -13,13 +13,13 @@ import (
 // known when all were seen. Those that do not are in chunks by then, and stay
 // there: the chunk's reference says of which operations nobody must take notice.
 
-// places is a set of places in a chunk, a bit for each, as long as the highest needs.
-type places []byte
+// opSet is a set of a chunk's operations by their places, a bit for each, as long as the highest needs.
+type opSet []byte
 
-func (p places) has(n int) bool { return n/8 < len(p) && p[n/8]&(1<<(n%8)) != 0 }
+func (p opSet) has(n int) bool { return n/8 < len(p) && p[n/8]&(1<<(n%8)) != 0 }
 
 // with adds a place.
-func (p places) with(n int) places {
+func (p opSet) with(n int) opSet {
 	for len(p) <= n/8 {
 		p = append(p, 0)
 	}
@@ -27,7 +27,7 @@ func (p places) with(n int) places {
 	return p
 }
 
-func (p places) count() (n int) {
+func (p opSet) count() (n int) {
 	for _, b := range p {
 		n += bits.OnesCount8(b)
 	}
@@ -35,7 +35,7 @@ func (p places) count() (n int) {
 }
 
 // MarshalText writes the bits, or the gaps between them where that is shorter: mostly they are few.
-func (p places) MarshalText() ([]byte, error) {
+func (p opSet) MarshalText() ([]byte, error) {
 	var gaps []byte
 	last := -1
 	for n := range 8 * len(p) {
@@ -50,16 +50,16 @@ func (p places) MarshalText() ([]byte, error) {
 	return base64.RawStdEncoding.AppendEncode([]byte{'b'}, p), nil
 }
 
-var errPlaces = errors.New("a set of places that is none of ours")
+var errOpSet = errors.New("a set of operations that is none of ours")
 
 // UnmarshalText reads what MarshalText wrote.
-func (p *places) UnmarshalText(text []byte) error {
+func (p *opSet) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
-		return errPlaces
+		return errOpSet
 	}
 	data, err := base64.RawStdEncoding.DecodeString(string(text[1:]))
 	if err != nil || len(data) > chunkOperations/8 {
-		return errPlaces
+		return errOpSet
 	}
 	*p = nil
 	switch text[0] {
@@ -70,18 +70,18 @@ func (p *places) UnmarshalText(text []byte) error {
 		for last := -1; len(data) > 0; {
 			gap, n := binary.Uvarint(data)
 			if n <= 0 || gap >= uint64(chunkOperations-last-1) {
-				return errPlaces
+				return errOpSet
 			}
 			last += int(gap) + 1
 			*p, data = p.with(last), data[n:]
 		}
 		return nil
 	}
-	return errPlaces
+	return errOpSet
 }
 
 // drop adds operations to those that are not sent.
-func (r *ChunkRef) drop(set places) {
+func (r *ChunkRef) drop(set opSet) {
 	for len(r.Dropped) < len(set) {
 		r.Dropped = append(r.Dropped, 0)
 	}

@@ -13,12 +13,12 @@ import (
 )
 
 func TestDroppedOperations(t *testing.T) {
-	var set places
+	var set opSet
 	for _, n := range []int{9, 0, 23, 9} {
 		set = set.with(n)
 	}
 	ref := ChunkRef{Operations: 25}
-	ref.drop(places(nil).with(3))
+	ref.drop(opSet(nil).with(3))
 	ref.drop(set)
 	ref.drop(nil)
 	var dropped []int
@@ -95,10 +95,10 @@ func TestDuplicatesInOtherChunksAreDropped(t *testing.T) {
 	}
 }
 
-func TestPlacesAsText(t *testing.T) {
+func TestOpSetAsText(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	for round := range 200 {
-		var want places
+		var want opSet
 		for range random.IntN(1 + round*round) {
 			want = want.with(random.IntN(chunkOperations))
 		}
@@ -106,23 +106,23 @@ func TestPlacesAsText(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got places
+		var got opSet
 		if err := got.UnmarshalText(text); err != nil || !bytes.Equal(want, got) {
 			t.Fatalf("%d places: %v, %d come back", want.count(), err, got.count())
 		}
 	}
-	one, err := json.Marshal(ChunkRef{Dropped: places(nil).with(chunkOperations - 1)})
+	one, err := json.Marshal(ChunkRef{Dropped: opSet(nil).with(chunkOperations - 1)})
 	if err != nil || len(one) > 100 {
 		t.Errorf("a single place takes %d bytes, %v", len(one), err)
 	}
 }
 
-func FuzzPlaces(f *testing.F) {
+func FuzzOpSet(f *testing.F) {
 	for _, text := range []string{"", "g", "gAA", "bAQ", "g/////w8", "x", "b" + strings.Repeat("A", 2000)} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		var p places
+		var p opSet
 		if p.UnmarshalText([]byte(text)) == nil && len(p) > chunkOperations/8 {
 			t.Errorf("%d bytes of places", len(p))
 		}
@@ -137,7 +137,7 @@ func TestDroppedOperationsAreProved(t *testing.T) {
 	if got.State != Proven || ref.live() != 2 || !ref.Dropped.has(0) {
 		t.Fatalf("%s, %+v", got.State, ref)
 	}
-	for name, dropped := range map[string]places{"as it is": ref.Dropped, "none": nil, "another": places(nil).with(1)} {
+	for name, dropped := range map[string]opSet{"as it is": ref.Dropped, "none": nil, "another": opSet(nil).with(1)} {
 		changed := ref
 		changed.Dropped = dropped
 		c, err := readChunk(t.Context(), d.Work, changed)

@@ -126,10 +126,10 @@ type preparation struct {
 	started  time.Time // of the attempt
 
 	spool   *spool
-	direct  bool           // rows become chunks as they are read, and the spool has only where they are
-	cut     *cutter        // nil while no rows become chunks
-	dropped map[int]places // by chunk: what this invocation found
-	keys    *keySpool      // nil when keys are not kept
+	direct  bool          // rows become chunks as they are read, and the spool has only where they are
+	cut     *cutter       // nil while no rows become chunks
+	dropped map[int]opSet // by chunk: what this invocation found
+	keys    *keySpool     // nil when keys are not kept
 	shapes  shapes
 	rejects rejectSpool
 	after   step   // where an earlier invocation stopped; without a number there is none
