@@ -184,3 +184,12 @@ func TestPlanThatNobodyCouldReadBackIsRefused(t *testing.T) {
 		t.Errorf("%+v, %v", back, err)
 	}
 }
+
+// Rows that rule one another out are in chunks, and yet there is nothing to load (rule D3).
+func TestFileOfNothingButDuplicatesEmptiesNoTable(t *testing.T) {
+	d := newDesk(t, "table: contact\nmode: mirror\nkey: emailaddress1\nallow_whole_table: true\nduplicates: reject\nrejects: {max_percent: 100}")
+	got := d.prepare("people.csv", []byte("emailaddress1,lastname\na@x.org,A\na@x.org,B\n"))
+	if got.State != Refused || codeOf(got.Reason) != "empty_file" || got.Rows != (Rows{Read: 2, Rejected: 2}) || len(got.Chunks) != 0 {
+		t.Errorf("%s, %+v, %+v", got.State, got.Reason, got.Rows)
+	}
+}
